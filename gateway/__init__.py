@@ -1,0 +1,1 @@
+"""What the outside touches: HTTP, command line, identity, confidence, verdict."""

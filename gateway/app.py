@@ -1,0 +1,134 @@
+"""The HTTP application, and the server that holds it."""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway import routes
+from gateway.limits import BODY_TIMEOUT_S, MAX_BODY_BYTES, BodyLimit, Pool
+from gateway.problems import MEDIA_TYPE, Shield, of_http_exception
+from gateway.routes import Gateway
+from gateway.schemas import answer_examples
+
+API_VERSION = "1"
+VERIFY_THREADS = 2
+MAX_VERIFICATIONS_WAITING = 256
+HEADER_TIMEOUT_S = 10.0
+"""Chosen: from the opening of a connection, or the end of the answer before, to the last byte of the headers."""
+MAX_HEADER_BYTES = 16 * 1024
+MAX_CONNECTIONS = 512
+GRACE_S = 15
+
+
+class Api(FastAPI):
+    """The application, whose schema declares problems as what they are."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        document = super().openapi()
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                for status, response in operation["responses"].items():
+                    if int(status) >= HTTPStatus.BAD_REQUEST and "application/json" in response["content"]:
+                        response["content"][MEDIA_TYPE] = response["content"].pop("application/json")
+        # Added here, because FastAPI drops what is null from the examples it is given.
+        answer = document["paths"]["/v1/retrieve"]["post"]["responses"]["200"]["content"]["application/json"]
+        answer["examples"] = answer_examples()
+        return document
+
+
+def create_app(
+    gateway: Gateway,
+    *,
+    new_request_id: Callable[[], str],
+    retrieve_threads: int,
+    max_retrievals_waiting: int,
+) -> FastAPI:
+    """The application over a gateway, with at most `retrieve_threads` retrievals at work at a time."""
+    app = Api(
+        title="Penstock",
+        version=API_VERSION,
+        summary="Governed retrieval: passages a caller may see for a purpose, with calibrated confidence.",
+        docs_url=None,  # the interactive pages load their scripts from a CDN
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat the Host header of the request
+        exception_handlers={HTTPException: of_http_exception},
+        telemetry={
+            "tracing": False,  # FastAPI's own telemetry records exception messages, which can hold a query
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
+    )
+    app.include_router(
+        routes.build(
+            gateway,
+            retrievals=Pool(threads=retrieve_threads, max_waiting=max_retrievals_waiting),
+            verifications=Pool(threads=VERIFY_THREADS, max_waiting=MAX_VERIFICATIONS_WAITING),
+        )
+    )
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, timeout_s=BODY_TIMEOUT_S)
+    app.add_middleware(Shield, new_request_id=new_request_id)
+    return app
+
+
+class _ImpatientProtocol(H11Protocol):
+    """Closes a connection whose headers do not arrive in time. uvicorn waits for them for ever."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+        super().connection_lost(exc)
+
+    def _watch(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]  # None at first
+            self._forget()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(HEADER_TIMEOUT_S, self._give_up)
+
+    def _forget(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        self.timeout_keep_alive_handler()
+
+
+def server(app: FastAPI, *, host: str, port: int) -> uvicorn.Server:
+    """A server for the application, ready to `run()`. It logs no addresses and trusts no forwarding header."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=_ImpatientProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+            timeout_keep_alive=5,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )

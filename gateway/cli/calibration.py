@@ -1,0 +1,148 @@
+"""Fitting the confidence of a source."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from gateway.cli.shell import HomeOption, JsonOption, installation, operator, say, show, show_json
+from gateway.cli.sources import described
+from policies.decide import SENTENCES
+from policies.errors import RefusedError
+from policies.model import Action, AuditEvent, Caller, Reason, SourceName
+
+if TYPE_CHECKING:
+    from gateway.confidence import Model
+
+GROUP = "group:"
+
+
+def calibrate(
+    source: Annotated[str, typer.Argument(help="Name of the source.")],
+    golden: Annotated[
+        Path, typer.Argument(metavar="GOLDEN.jsonl", help="Questions with the documents that answer them.")
+    ],
+    *,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(help="A group the questions are asked as; can be repeated. Default: those of access.allow."),
+    ] = None,
+    purpose: Annotated[str | None, typer.Option(help="What they are asked for. Default: the source's first.")] = None,
+    region: Annotated[str | None, typer.Option(help="Where they are asked from. Default: where this runs.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a source's confidence on questions with known answers, asked as a caller like any other.
+
+    Each line of the file is an object with the keys source, query and documents: the origin ids (for a folder, the
+    paths below its root) of the documents that answer it, an empty list where none does. Lines of other sources are
+    passed over.
+
+    Example: [bold]penstock calibrate handbook golden.jsonl[/bold]
+    """
+    from gateway import calibrate as fitting  # noqa: PLC0415 - seconds, which `--help` does not pay
+    from gateway.lookup import Opened  # noqa: PLC0415 - as above
+    from gateway.schemas import DEFAULT_K  # noqa: PLC0415 - as above
+    from gateway.wiring import clock, new_id  # noqa: PLC0415 - as above
+    from indexer import calibrations, catalog  # noqa: PLC0415 - as above
+    from policies import ledger  # noqa: PLC0415 - as above
+
+    questions = fitting.read_golden(golden, SourceName(source))
+    with installation(home) as opened:
+        lookup, now = opened.lookup(), clock()
+        with opened.database.reading() as session:
+            registered = catalog.require(session, SourceName(source))
+            policy = described(registered).policy
+            fitting.check_documents(session, opened.keyring, registered.name, questions)
+            caller = Caller(
+                subject=operator(),
+                groups=frozenset(group or _groups(policy.access.allow)),
+                purposes=frozenset({purpose or policy.purposes[0]}),
+                region=region or opened.node.process_region,
+            )
+            (asked_for,) = caller.purposes
+            searched = lookup.open(session, registered, caller, asked_for, now)
+        if not isinstance(searched, Opened):
+            raise _refusal(searched)
+        with _progress(len(questions)) as progress:
+            observations = fitting.observe(lookup, searched, questions, k=DEFAULT_K, progress=progress)
+        inventory = searched.generation.inventory
+        binding = fitting.Binding(
+            source=registered.name,
+            generation=searched.generation.id,
+            embedder=inventory.embedder,
+            population=f"{len(questions)} questions, as {', '.join(sorted(caller.groups)) or 'no group'} in "
+            f"{caller.region}, for {asked_for}",
+            max_risk=policy.guardrail.max_risk,
+        )
+        model = fitting.fit(observations, binding, calibration=new_id())
+        event = AuditEvent(
+            actor=operator(),
+            action=Action.CALIBRATED,
+            objects=(registered.name, model.id),
+            policy_hash=registered.policy_hash,
+            detail={"labels": model.labels, "unanswerable": model.unanswerable, "threshold": model.threshold},
+        )
+        with opened.database.writing() as session:
+            calibrations.store(session, registered.name, calibration=model.id, model=model.dump(), now=now)
+            head = ledger.append(session, event, now=now)
+        opened.keyring.anchor(head, now=now)
+    _show_model(model, as_json=as_json)
+
+
+def _groups(allow: tuple[str, ...]) -> list[str]:
+    return [principal.removeprefix(GROUP) for principal in allow if principal.startswith(GROUP)]
+
+
+def _refusal(reason: Reason) -> RefusedError:
+    return RefusedError(
+        f"A caller like that may not search the source: {SENTENCES[reason]}",
+        mend="Choose another with --group, --purpose and --region, or sync the source first.",
+    )
+
+
+@contextmanager
+def _progress(questions: int) -> Iterator[Callable[[int], None]]:
+    if not sys.stderr.isatty():
+        say(f"Asking {questions} questions.")
+        yield lambda _: None
+        return
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("Asking", total=questions)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _show_model(model: "Model", *, as_json: bool) -> None:
+    if as_json:
+        show_json(
+            {
+                "source": model.source,
+                "calibration": model.id,
+                "generation": model.generation,
+                "population": model.population,
+                "labels": model.labels,
+                "unanswerable": model.unanswerable,
+                "threshold": model.threshold,
+                "max_risk": model.max_risk,
+                "figures": dict(model.figures),
+            }
+        )
+        return
+    figures = model.figures
+    show(f"{model.source}: confidence fitted on {model.population}, {model.unanswerable} of them not answerable.")
+    show(
+        f"  AUROC {figures['auroc']:.3f}, Brier score {figures['brier']:.3f}; "
+        f"{figures['base_rate']:.0%} of the results held the answer."
+    )
+    if model.threshold is None:
+        show(f"  No threshold keeps the risk within {model.max_risk:.0%}: every answer will be a hand-off.")
+    else:
+        show(
+            f"  From {model.threshold:.3f} on it says caution: {figures['coverage']:.0%} of the questions, of which "
+            f"{figures['risk']:.1%} lacked the answer (at most {model.max_risk:.0%})."
+        )

@@ -1,0 +1,69 @@
+"""Every command under its name."""
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli import audits, calibration, credentials, doctor, homes, manifests, purges, serving, standing, syncs
+from gateway.cli.exits import EPILOG
+from gateway.cli.shell import Run
+
+
+def build() -> typer.Typer:
+    """The command line as an application to call."""
+    app = _group(None)
+    app.info.epilog = EPILOG
+    app.callback()(options)
+    for name, command in (
+        ("init", homes.init),
+        ("check", manifests.check),
+        ("plan", manifests.plan),
+        ("apply", manifests.apply),
+        ("sync", syncs.sync),
+        ("status", standing.status),
+        ("calibrate", calibration.calibrate),
+        ("serve", serving.serve),
+        ("query", serving.query),
+        ("verify", audits.verify),
+        ("doctor", doctor.doctor),
+        ("schema", manifests.schema),
+    ):
+        app.command(name)(command)
+    key = _group("API keys: who may ask, for which purposes, from where.")
+    key.command("create")(credentials.create)
+    key.command("list")(credentials.list_keys)
+    key.command("revoke")(credentials.revoke)
+    purge = _group("Deletion of what is past its retention, with a signed receipt.")
+    purge.command("plan")(purges.plan)
+    purge.command("run")(purges.run)
+    purge.command("check")(purges.check)
+    audit = _group("The record of every act: an append-only chain.")
+    audit.command("verify")(audits.verify_audit)
+    audit.command("show")(audits.show_audit)
+    for name, group in (("key", key), ("purge", purge), ("audit", audit)):
+        app.add_typer(group, name=name)
+    return app
+
+
+def options(
+    context: typer.Context,
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of whatever goes wrong.")] = False,
+) -> None:
+    """Governed retrieval over an organisation's documents: connect, check, index, answer, delete, prove.
+
+    A first round: penstock init, check, apply, sync, key create, serve. Each tells more with --help.
+    """
+    run = context.obj
+    if isinstance(run, Run):
+        run.debug = debug
+
+
+def _group(help_text: str | None) -> typer.Typer:
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,  # main() says it in one line
+        add_completion=False,
+    )

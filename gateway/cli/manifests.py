@@ -1,0 +1,219 @@
+"""Manifests: checking, planning and applying them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from connectors.registry import connector
+from gateway.cli.exits import REFUSED
+from gateway.cli.shell import HomeOption, JsonOption, YesOption, confirm, installation, operator, say, show, show_json
+from policies import manifest
+from policies.errors import ManifestError, RefusedError
+from policies.manifest import Source
+from policies.yamldoc import read
+
+if TYPE_CHECKING:
+    from indexer.register import Effect
+
+ManifestsArgument = Annotated[
+    list[Path], typer.Argument(metavar="MANIFEST...", help="Manifest files, or folders of *.yaml and *.yml files.")
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """A manifest file that loads: its text and the source it describes."""
+
+    path: Path
+    text: str
+    source: Source
+
+
+def check(manifests: ManifestsArgument, *, as_json: JsonOption = False) -> None:
+    """Check manifests and list every error with file, line, key and mend. Needs no home and changes nothing.
+
+    Example: [bold]penstock check manifests/[/bold]
+    """
+    found, errors = read_all(manifests)
+    if as_json:
+        show_json(
+            {
+                "sources": sorted(one.source.name for one in found),
+                "errors": [
+                    {name: getattr(error, name) for name in ("path", "line", "key", "message", "mend")}
+                    for error in errors
+                ],
+            }
+        )
+    else:
+        for one in found:
+            show(f"{one.path}: {one.source.name}, version {one.source.version}, {one.source.state}")
+        _say_errors(errors)
+    if errors:
+        raise typer.Exit(REFUSED)
+
+
+def plan(manifests: ManifestsArgument, *, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show what applying manifests would change: keys, who gains and loses, what becomes due. Changes nothing.
+
+    Example: [bold]penstock plan manifests/handbook.yaml[/bold]
+    """
+    from indexer.register import effect  # noqa: PLC0415 - seconds, which `check` does not pay
+
+    found = _loaded(manifests)
+    with installation(home) as opened:
+        workshop = opened.workshop()
+        effects = [(one, effect(workshop, one.source)) for one in found]
+    if as_json:
+        show_json([_plain(one, what) for one, what in effects])
+    else:
+        for one, what in effects:
+            _show_effect(one, what)
+
+
+def apply(manifests: ManifestsArgument, *, yes: YesOption = False, home: HomeOption = None) -> None:
+    """Put manifests in force, after showing what they would change.
+
+    Example: [bold]penstock apply manifests/ --yes[/bold]
+    """
+    from indexer import register  # noqa: PLC0415 - as above
+
+    found = _loaded(manifests)
+    with installation(home) as opened:
+        workshop = opened.workshop()
+        effects = [(one, register.effect(workshop, one.source)) for one in found]
+        for one, what in effects:
+            _show_effect(one, what)
+        if any(what.plan.changes for _, what in effects):
+            confirm("Apply?", yes=yes)
+        for one, what in effects:
+            register.apply(workshop, one.source, manifest=one.text, path=one.path.resolve(), actor=operator())
+            say(f"{one.source.name}: applied.{_next_step(one, what)}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of a manifest, for editors that complete and check while one writes.
+
+    Example: [bold]penstock schema > manifest.schema.json[/bold]
+    """
+    show_json(manifest.json_schema())
+
+
+def read_all(paths: Sequence[Path]) -> tuple[list[Manifest], list[ManifestError]]:
+    """The manifests that load, and every error of the others. Two for one source are an error of the second.
+
+    Raises:
+        RefusedError: a folder holds no manifest.
+    """
+    found: dict[str, Manifest] = {}
+    errors: list[ManifestError] = []
+    for path in _files(paths):
+        try:
+            text = manifest.read_text(path)
+        except ManifestError as error:
+            errors.append(error)
+            continue
+        faults = manifest.check(text, path=str(path))
+        if faults:
+            errors += faults
+            continue
+        one = Manifest(path=path, text=text, source=manifest.parse(text, path=str(path)))
+        fault = _connector_fault(one) or _duplicate_fault(one, found.get(one.source.name))
+        if fault:
+            errors.append(fault)
+        else:
+            found[one.source.name] = one
+    return list(found.values()), errors
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    files: dict[Path, None] = {}
+    for path in paths:
+        inside = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
+        if not inside:
+            raise RefusedError(f"{str(path)!r} holds no manifest.", mend="Name a folder with *.yaml or *.yml files.")
+        files |= dict.fromkeys(inside)
+    return list(files)
+
+
+def _connector_fault(one: Manifest) -> ManifestError | None:
+    given = one.source.connector
+    try:
+        connector(given.kind, given.options, base=one.path.parent)
+    except RefusedError as error:
+        return _fault(one, "connector", error.message, mend=error.mend)
+    return None
+
+
+def _duplicate_fault(one: Manifest, other: Manifest | None) -> ManifestError | None:
+    if other is None:
+        return None
+    message = f"{str(other.path)!r} describes the source {one.source.name!r} as well."
+    return _fault(one, "source", message, mend="Keep one file for each source.")
+
+
+def _fault(one: Manifest, key: str, message: str, *, mend: str) -> ManifestError:
+    line = read(one.text, path=str(one.path)).lines[(key,)]
+    return ManifestError(message, mend=mend, path=str(one.path), line=line, key=key)
+
+
+def _loaded(paths: Sequence[Path]) -> list[Manifest]:
+    """The manifests, or the end of the command where one does not load."""
+    found, errors = read_all(paths)
+    if errors:
+        _say_errors(errors)
+        raise typer.Exit(REFUSED)
+    return found
+
+
+def _say_errors(errors: Sequence[ManifestError]) -> None:
+    for error in errors:
+        say(str(error))
+    if errors:
+        say(f"{len(errors)} to mend.")
+
+
+def _show_effect(one: Manifest, effect: "Effect") -> None:
+    if not effect.plan.changes:
+        show(f"{one.source.name}: nothing changes.")
+        return
+    show(f"{one.source.name}: {effect.documents} documents are indexed.")
+    for change in effect.plan.changes:
+        before = "" if change.before is None else f"{_value(change.before)} → "
+        show(f"  {change.key}: {before}{_value(change.after)}")
+    for verb, principals in (("gains", effect.gaining), ("loses", effect.losing)):
+        for principal, number in principals.items():
+            show(f"  {principal} {verb} {number} documents.")
+    if effect.due:
+        show(f"  {effect.due} documents are past the retention: not shown from that instant, deleted by `purge run`.")
+    if effect.plan.needs_rebuild and effect.documents:
+        show("  The index will be laid out anew.")
+    if effect.plan.needs_reingest and effect.documents:
+        show("  The next sync will read every document again.")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    return "none" if value is None else str(value)
+
+
+def _next_step(one: Manifest, effect: "Effect") -> str:
+    wanted = not effect.documents or effect.plan.needs_reingest
+    return f" Next: penstock sync {one.source.name}" if wanted and one.source.state == "active" else ""
+
+
+def _plain(one: Manifest, effect: "Effect") -> dict[str, object]:
+    return {
+        "source": one.source.name,
+        "changes": [asdict(change) for change in effect.plan.changes],
+        "documents": effect.documents,
+        "gaining": dict(effect.gaining),
+        "losing": dict(effect.losing),
+        "due": effect.due,
+        "rebuild": effect.plan.needs_rebuild,
+        "reingest": effect.plan.needs_reingest,
+    }

@@ -1,0 +1,112 @@
+"""What the commands share: options, the installation, and two streams: results on stdout, messages on stderr."""
+
+import json
+import os
+import pwd
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.settings import from_environment
+from policies.errors import RefusedError
+
+if TYPE_CHECKING:
+    from gateway.wiring import Installation
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", help="Folder of the home. Default: PENSTOCK_HOME, else .penstock/home here.", show_default=False
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+
+@dataclass(kw_only=True)
+class Run:
+    """What the options before the command say. Set by them, read where the run ends."""
+
+    debug: bool = False
+
+
+@contextmanager
+def installation(home: Path | None) -> Iterator["Installation"]:
+    """The installation in `home`, or where the environment says.
+
+    Raises:
+        SettingsError: there is none, or it cannot be opened with the settings there are.
+    """
+    from gateway.wiring import open_installation  # noqa: PLC0415 - seconds, which `check` and `--help` do not pay
+
+    with open_installation(from_environment(home=home)) as opened:
+        yield opened
+
+
+def operator() -> str:
+    """The actor that the audit names: the user this process runs as, whatever the environment says."""
+    user = os.geteuid()
+    try:
+        return f"operator:{pwd.getpwuid(user).pw_name}"
+    except KeyError:  # a container may run as a user that no password file knows
+        return f"operator:uid-{user}"
+
+
+def say(message: str) -> None:
+    """A message, on stderr."""
+    typer.echo(printable(message), err=True)
+
+
+def show(result: str) -> None:
+    """A line of a result, on stdout."""
+    typer.echo(printable(result))
+
+
+def show_json(value: object) -> None:
+    """A result for scripts, on stdout. Times and sets have to be written out before."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A result in columns, on stdout. Numbers stand to the right; cells too wide are folded, never cut."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    Console().print(table)
+
+
+def printable(text: str) -> str:
+    """The text with whatever could steer a terminal written out. Names in an origin are anybody's."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else ascii(character)[1:-1] for character in text
+    )
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Return if the operator agrees, by `yes` or at the terminal.
+
+    Raises:
+        RefusedError: there is nobody to ask.
+        typer.Abort: the operator says no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise RefusedError("There is no terminal to ask at, so nothing was done.", mend="If it is right, add --yes.")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _cell(value: object) -> Text:
+    if isinstance(value, int):
+        return Text(f"{value:,}", justify="right")
+    return Text(printable(str(value)))

@@ -1,0 +1,46 @@
+"""The registered sources that a command names."""
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from policies.errors import RefusedError
+from policies.manifest import Source, parse
+from policies.model import DocumentId, SourceName
+
+if TYPE_CHECKING:
+    from gateway.wiring import Installation
+    from indexer.catalog import Document, Registration
+
+
+def chosen(opened: "Installation", names: Sequence[str], *, every: bool) -> list["Registration"]:
+    """The registered sources of these names, or every one.
+
+    Raises:
+        RefusedError: no name is given and not every one is wanted, or both, or there is no such source.
+    """
+    from indexer import catalog  # noqa: PLC0415 - seconds, which `--help` does not pay
+
+    if bool(names) == every:
+        raise RefusedError("It must be clear which sources are meant.", mend="Name them, or write --all.")
+    with opened.database.reading() as session:
+        if every:
+            return list(catalog.registrations(session))
+        return [catalog.require(session, SourceName(name)) for name in dict.fromkeys(names)]
+
+
+def described(registered: "Registration") -> Source:
+    """The source as its manifest in force describes it."""
+    return parse(registered.manifest, path=str(registered.manifest_path))
+
+
+def origin_ids(opened: "Installation", documents: Collection["Document"]) -> dict[DocumentId, str]:
+    """What the origin calls these documents, for the operator's eyes only; "" for one whose key is gone."""
+    from indexer.content import open_description  # noqa: PLC0415 - as above
+
+    keys = opened.keyring.document_keys(document.revision.id for document in documents)
+    return {
+        document.id: open_description(keys[revision.id], revision.id, revision.sealed).origin_id
+        if (revision := document.revision).id in keys
+        else ""
+        for document in documents
+    }

@@ -1,0 +1,122 @@
+"""How sources stand."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.shell import HomeOption, JsonOption, installation, say, show, show_json, show_table
+from gateway.cli.sources import chosen, described, origin_ids
+from policies.model import ConfidenceStatus
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+    from gateway.wiring import Installation
+    from indexer.catalog import Registration
+
+
+def status(
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="SOURCE...", help="Names of sources; all of them by default.")
+    ] = None,
+    *,
+    documents: Annotated[bool, typer.Option("--documents", help="Name every quarantined document.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how each source stands: documents, quarantine with its reasons, index and calibration.
+
+    Example: [bold]penstock status handbook --documents[/bold]
+    """
+    with installation(home) as opened:
+        registered = chosen(opened, sources or [], every=not sources)
+        found = [_Standing(opened, one) for one in registered]
+    if as_json:
+        show_json([standing.plain(named=documents) for standing in found])
+        return
+    if not found:
+        say("No source is registered. Next: penstock apply MANIFEST")
+        return
+    columns = ("source", "state", "serving", "indexed", "quarantined", "passages", "index", "confidence")
+    show_table(columns, (standing.row() for standing in found))
+    for standing in found:
+        standing.show_quarantine(named=documents)
+
+
+class _Standing:
+    """One source as it is at one instant."""
+
+    def __init__(self, opened: "Installation", registered: "Registration") -> None:
+        from indexer import catalog  # noqa: PLC0415 - seconds, which `--help` does not pay
+
+        self.source = described(registered)
+        self.registered = registered
+        with opened.database.reading() as session:
+            documents = list(catalog.documents(session, registered.name).values())
+            self.counts = catalog.counts(session, registered.name)
+            self.confidence = _confidence(opened, session, registered)
+        self.quarantined = [document for document in documents if document.reason]
+        self.reasons = Counter(document.reason for document in self.quarantined)
+        self.names = origin_ids(opened, self.quarantined)
+
+    def row(self) -> tuple[object, ...]:
+        """The source in one line."""
+        source, counts = self.source, self.counts
+        serving = "on" if source.serving else "off"
+        state = (source.name, source.state, serving, counts["indexed"], counts["quarantined"], counts["passages"])
+        return (*state, self.index, self.confidence)
+
+    @property
+    def index(self) -> str:
+        """Whether what is stored is what is searched."""
+        if self.registered.generation is None:
+            return "none"
+        return "behind" if self.registered.unpublished else "current"
+
+    def show_quarantine(self, *, named: bool) -> None:
+        """The reasons with their numbers, and the documents where they are to be named."""
+        for reason, number in sorted(self.reasons.items()):
+            show(f"{self.source.name}: {number} quarantined as {reason}")
+            for document in self.quarantined if named else ():
+                if document.reason == reason:
+                    show(f"  {self.names[document.id]} ({document.stage}): {document.mend}")
+
+    def plain(self, *, named: bool) -> dict[str, object]:
+        """Everything, for scripts."""
+        quarantined = [
+            {
+                "document": document.id,
+                "origin_id": self.names[document.id],
+                "reason": document.reason,
+                "stage": document.stage,
+                "mend": document.mend,
+            }
+            for document in self.quarantined
+        ]
+        return {
+            "source": self.source.name,
+            "version": self.source.version,
+            "state": self.source.state,
+            "serving": self.source.serving,
+            "policy_hash": self.registered.policy_hash,
+            "indexed": self.counts["indexed"],
+            "quarantined": self.counts["quarantined"],
+            "passages": self.counts["passages"],
+            "reasons": dict(sorted(self.reasons.items())),
+            "generation": self.registered.generation,
+            "index": self.index,
+            "confidence": self.confidence,
+        } | ({"documents": quarantined} if named else {})
+
+
+def _confidence(opened: "Installation", session: "Session", registered: "Registration") -> str:
+    """The status that a confidence of this source has now."""
+    from gateway.confidence import Model  # noqa: PLC0415 - as above
+    from indexer import calibrations  # noqa: PLC0415 - as above
+
+    stored = calibrations.latest(session, registered.name)
+    if stored is None or registered.generation is None:
+        return ConfidenceStatus.UNCALIBRATED.value
+    embedder = opened.stages.embedder_identity.key
+    return Model.load(stored).status(generation=registered.generation, embedder=embedder).value

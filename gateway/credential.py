@@ -1,0 +1,57 @@
+"""Why a credential was refused, and the bounds on what a credential may say."""
+
+from enum import StrEnum
+from typing import TypeGuard
+
+from policies import facts
+from policies.errors import UnauthenticatedError
+
+MAX_NAME_CHARS = 256
+"""Chosen: longer subjects, groups and purposes are a fault of the issuer, and would swell the audit."""
+
+
+class CredentialFault(StrEnum):
+    """The precise cause of a refusal. For the audit and the log, never for the caller."""
+
+    MISSING = "credential_missing"
+    MALFORMED = "credential_malformed"
+    KEY_UNKNOWN = "key_unknown"
+    KEY_REVOKED = "key_revoked"
+    KEY_EXPIRED = "key_expired"
+    TOKEN_MALFORMED = "token_malformed"  # noqa: S105 - a code, no password
+    TOKEN_TYPE = "token_type"  # noqa: S105 - a code, no password
+    TOKEN_CRITICAL = "token_critical_header"  # noqa: S105 - a code, no password
+    ISSUER_UNKNOWN = "token_issuer_unknown"
+    ALGORITHM = "token_algorithm"
+    SIGNING_KEY = "token_signing_key"
+    SIGNATURE = "token_signature"
+    CLAIM_MISSING = "token_claim_missing"
+    AUDIENCE = "token_audience"
+    TIMES = "token_times"
+    EXPIRED = "token_expired"
+    NOT_YET_VALID = "token_not_yet_valid"
+    LIFETIME = "token_lifetime"
+    CLAIM_MALFORMED = "token_claim_malformed"
+
+
+class CredentialError(UnauthenticatedError):
+    """No caller could be verified. The message is the same whatever was wrong; `audit_reason` says what was."""
+
+    def __init__(self, audit_reason: CredentialFault) -> None:
+        super().__init__(
+            "The request carries no valid credential.",
+            mend="Send `Authorization: Bearer` and a current API key, or a trusted issuer's token for this service.",
+        )
+        self.audit_reason = audit_reason
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether `value` can be a subject, group, purpose or agent: 1 to 256 printable characters, no outer space."""
+    return (
+        isinstance(value, str) and 0 < len(value) <= MAX_NAME_CHARS and value.isprintable() and value == value.strip()
+    )
+
+
+def is_country(value: object) -> TypeGuard[str]:
+    """Whether `value` is an ISO 3166-1 alpha-2 code in lower case. A group such as `eu` is no place to be in."""
+    return isinstance(value, str) and value in facts.regions().countries

@@ -1,0 +1,134 @@
+"""One question to one source: decide class by class, open what is permitted, redact the question, search within."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlmodel import Session
+
+from indexer import catalog
+from indexer.analyse import terms
+from indexer.embed import Embedder
+from indexer.generation import Generation
+from indexer.keyring import Keyring
+from indexer.redact import Redactor
+from indexer.search import Found, Query, search
+from indexer.shelf import Shelf
+from policies.decide import permit
+from policies.errors import DependencyError, IntegrityError, QuarantineError
+from policies.manifest import Source, parse
+from policies.model import Caller, DocumentId, Node, Permit, Reason
+
+MANIFESTS_KEPT = 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """A source of which a caller may see something, as it is at one instant."""
+
+    source: Source
+    generation: Generation
+    permits: tuple[Permit, ...]
+    hidden: frozenset[DocumentId]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A query on its way through several sources: redacted under each one's key, embedded once for each wording."""
+
+    text: str
+    _vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def vector(self, wording: str, embedder: Embedder) -> NDArray[np.float32]:
+        """The vector of one redacted wording of the query."""
+        if wording not in self._vectors:
+            self._vectors[wording] = embedder.embed_query(wording)
+        return self._vectors[wording]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """Searches sources for callers. Safe to use from several threads."""
+
+    keyring: Keyring
+    shelf: Shelf
+    redactor: Redactor
+    embedder: Embedder
+    node: Node
+
+    def open(
+        self, session: Session, registered: catalog.Registration, caller: Caller, purpose: str, now: datetime
+    ) -> Opened | Reason:
+        """The part of a source that this caller may search for this purpose now, or why there is none.
+
+        Raises:
+            DependencyError: the source's index is damaged.
+        """
+        source = source_of(registered.manifest)
+        generation = self.generation(registered)
+        if generation is None or not generation.inventory.classes:
+            return Reason.NO_GENERATION
+        decisions = [
+            permit(
+                caller=caller,
+                purpose=purpose,
+                source=source,
+                class_id=visibility.id,
+                access=visibility.access,
+                node=self.node,
+                now=now,
+            )
+            for visibility in generation.inventory.classes
+        ]
+        permits = tuple(decision for decision in decisions if isinstance(decision, Permit))
+        if not permits:
+            return next(decision.reason for decision in decisions if not isinstance(decision, Permit))
+        hidden = catalog.hidden(session, source.name)
+        return Opened(source=source, generation=generation, permits=permits, hidden=hidden)
+
+    def look(self, opened: Opened, question: Question, *, k: int) -> Found:
+        """Search one source within its permits. The question is redacted as the documents were.
+
+        Raises:
+            DependencyError: the question could not be redacted within its budget.
+        """
+        redaction = opened.source.policy.redaction
+        try:
+            redacted = self.redactor.redact(
+                [question.text],
+                key=self.keyring.pseudonym_key(opened.source.name),
+                profile=redaction.profile,
+                languages=redaction.languages,
+            )
+        except QuarantineError as error:
+            raise DependencyError("The query could not be redacted.", mend="Shorten it, then retry.") from error
+        (wording,) = redacted.texts
+        query = Query(
+            vector=question.vector(wording, self.embedder), terms=tuple(terms(wording, redaction.languages))
+        )
+        return search(opened.generation, query, within=opened.permits, hidden=opened.hidden, k=k)
+
+    def generation(self, registered: catalog.Registration) -> Generation | None:
+        """The generation that serves a source, None before the first.
+
+        Raises:
+            DependencyError: it is damaged. Nothing of it is searched.
+        """
+        try:
+            generation = self.shelf.generation(registered)
+        except IntegrityError as error:
+            raise DependencyError(error.message, mend=error.mend) from error
+        if generation is not None and generation.inventory.embedder != self.embedder.identity.key:
+            raise DependencyError(
+                f"The index of {registered.name!r} was made with another embedder.",
+                mend=f"Run: penstock sync {registered.name}",
+            )
+        return generation
+
+
+@lru_cache(maxsize=MANIFESTS_KEPT)
+def source_of(manifest: str) -> Source:
+    """The source that a registered manifest describes. Pure, so that keeping it is safe."""
+    return parse(manifest, path="catalog")

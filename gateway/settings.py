@@ -1,0 +1,268 @@
+"""What an installation is told from outside. The only reader of the environment.
+
+PENSTOCK_HOME             folder of the catalog, the keyring and the indexes     default .penstock/home
+PENSTOCK_MASTER_KEY_FILE  file with the master key, outside the home             default master.key beside the home
+PENSTOCK_MASTER_KEY       the master key itself, in place of a file              32 bytes in base64
+PENSTOCK_REGION           where this process runs: ISO 3166-1 alpha-2, gb        default the region the home records
+PENSTOCK_ISSUERS          YAML file of the trusted issuers of tokens             default none: API keys only
+"""
+
+import base64
+import binascii
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal, NewType
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gateway.credential import is_country
+from policies import yamldoc
+from policies.errors import ManifestError, SettingsError
+
+MASTER_KEY_BYTES = 32
+
+Algorithm = Literal["RS256", "ES256", "EdDSA"]
+"""Signature algorithms a token may carry. All are asymmetric; `none` and the HMAC family cannot be configured."""
+HttpsAddress = NewType("HttpsAddress", str)
+"""An https:// address without credentials or fragment."""
+
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "FASTAPI_OTEL_AUTO_CONFIGURE": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "SCARF_NO_ANALYTICS": "true",
+    "TOKENIZERS_PARALLELISM": "false",
+    "UNSTRUCTURED_DISABLE_NOTICE": "1",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClaimNames:
+    """Which claim of a token holds what. None where the issuer's tokens have no such claim, which grants nothing."""
+
+    groups: str | None
+    purposes: str | None
+    region: str | None
+    roles: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrustedIssuer:
+    """An issuer whose tokens are believed when signed with one of its keys, for this one audience."""
+
+    issuer: str
+    audience: str
+    jwks: Path | HttpsAddress
+    algorithms: frozenset[Algorithm]
+    claims: ClaimNames
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The settings of one process. `region` is None where the environment names none: the home's record holds then."""
+
+    home: Path
+    master_key: Path | bytes = field(repr=False)
+    region: str | None
+    issuers: tuple[TrustedIssuer, ...]
+
+    def read_master_key(self) -> bytes:
+        """The 32 bytes of the master key.
+
+        Raises:
+            SettingsError: the file is missing, readable by others than its owner, or holds no key.
+        """
+        if isinstance(self.master_key, bytes):
+            return self.master_key
+        path = self.master_key
+        try:
+            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise SettingsError(
+                    f"Others than its owner may use the master key file {str(path)!r}.", mend="Run chmod 600 on it."
+                )
+            text = path.read_text("ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"The master key file {str(path)!r} cannot be read.",
+                mend="Run `penstock init`, or point PENSTOCK_MASTER_KEY_FILE at the key of this home.",
+            ) from error
+        return _master_key(text, f"The master key file {str(path)!r}")
+
+
+def quiet_defaults() -> Mapping[str, str]:
+    """What must stand in the environment before libraries load, so that none of them calls home or downloads."""
+    return _QUIET
+
+
+def apply_quiet_defaults() -> None:
+    """Set `quiet_defaults` for this process, whatever stood there before."""
+    os.environ.update(_QUIET)  # noqa: TID251 - this module is the one that may
+
+
+def from_environment(*, home: Path | None) -> Settings:
+    """The settings of this process. `home` goes before PENSTOCK_HOME.
+
+    Raises:
+        SettingsError: see `load`.
+    """
+    given = {} if home is None else {"PENSTOCK_HOME": str(home)}
+    return load(os.environ | given)  # noqa: TID251 - this module is the one that may
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """The settings that `environ` holds. An empty variable counts as not set.
+
+    Raises:
+        SettingsError: a variable, or the file it names, is not as it must be.
+    """
+    given = {name: value for name, value in environ.items() if value.strip()}
+    home = Path(given.get("PENSTOCK_HOME", ".penstock/home")).absolute()
+    issuers = given.get("PENSTOCK_ISSUERS")
+    return Settings(
+        home=home,
+        master_key=_master_key_source(given, home),
+        region=_region(given.get("PENSTOCK_REGION")),
+        issuers=() if issuers is None else _issuers(Path(issuers)),
+    )
+
+
+def encode_master_key(key: bytes) -> str:
+    """The text of a master key, for a file or the environment."""
+    return base64.b64encode(key).decode("ascii")
+
+
+def _master_key_source(given: Mapping[str, str], home: Path) -> Path | bytes:
+    text, file = given.get("PENSTOCK_MASTER_KEY"), given.get("PENSTOCK_MASTER_KEY_FILE")
+    if text is not None and file is not None:
+        raise SettingsError(
+            "PENSTOCK_MASTER_KEY and PENSTOCK_MASTER_KEY_FILE are both set.", mend="Unset one of the two."
+        )
+    if text is not None:
+        return _master_key(text, "PENSTOCK_MASTER_KEY")
+    path = (home.parent / "master.key" if file is None else Path(file)).absolute()
+    if path.resolve().is_relative_to(home.resolve()):
+        raise SettingsError(
+            "PENSTOCK_MASTER_KEY_FILE lies inside the home, so a copy of the home would hold its own key.",
+            mend="Move the file out of the home and set PENSTOCK_MASTER_KEY_FILE to where it is.",
+        )
+    return path
+
+
+def _master_key(text: str, origin: str) -> bytes:
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != MASTER_KEY_BYTES:
+        raise SettingsError(
+            f"{origin} is not {MASTER_KEY_BYTES} bytes in base64.", mend="Make one with `openssl rand -base64 32`."
+        )
+    return key
+
+
+def _region(text: str | None) -> str | None:
+    if text is not None and not is_country(text):
+        raise SettingsError(
+            f"PENSTOCK_REGION is {text!r}.",
+            mend="Write the ISO 3166-1 alpha-2 code of the country this process runs in, in lower case, such as gb.",
+        )
+    return text
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")]
+
+
+class _Claims(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    groups: _Text | None = None
+    purposes: _Text | None = None
+    region: _Text | None = None
+    roles: _Text | None = None
+
+
+class _Issuer(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    issuer: _Text
+    audience: _Text
+    jwks: _Text
+    algorithms: Annotated[list[Algorithm], Field(min_length=1)]
+    claims: _Claims
+
+
+def _issuers(path: Path) -> tuple[TrustedIssuer, ...]:
+    entries = _yaml(path)
+    if not isinstance(entries, list) or not entries:
+        raise _issuers_error(path, "is not a list of issuers")
+    issuers = tuple(_issuer(path, number, entry) for number, entry in enumerate(entries, start=1))
+    if len({issuer.issuer for issuer in issuers}) != len(issuers):
+        raise _issuers_error(path, "names an issuer twice")
+    return issuers
+
+
+def _yaml(path: Path) -> yamldoc.Value:
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(yamldoc.MAX_BYTES + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _issuers_error(path, "cannot be read") from error
+    try:
+        return yamldoc.read(text, path=str(path)).value
+    except ManifestError as error:
+        raise SettingsError(
+            f"PENSTOCK_ISSUERS: {str(path)!r}, line {error.line}: {error.message}", mend=error.mend
+        ) from error
+
+
+def _issuer(path: Path, number: int, entry: object) -> TrustedIssuer:
+    try:
+        given = _Issuer.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise _issuers_error(path, f"has a fault in issuer {number}, key {key!r}: {first['msg']}") from error
+    return TrustedIssuer(
+        issuer=given.issuer,
+        audience=given.audience,
+        jwks=_jwks(path, number, given.jwks),
+        algorithms=frozenset(given.algorithms),
+        claims=ClaimNames(**given.claims.model_dump()),
+    )
+
+
+def _jwks(path: Path, number: int, text: str) -> Path | HttpsAddress:
+    if "://" not in text:
+        return (path.parent / text).absolute()
+    if not _is_plain_https(text):
+        raise _issuers_error(path, f"has a jwks in issuer {number} that is neither a file nor a plain https address")
+    return HttpsAddress(text)
+
+
+def _is_plain_https(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme == "https"
+        and bool(parts.hostname)
+        and port != 0
+        and "@" not in parts.netloc
+        and not parts.fragment
+    )
+
+
+def _issuers_error(path: Path, fault: str) -> SettingsError:
+    return SettingsError(
+        f"PENSTOCK_ISSUERS: {str(path)!r} {fault}.",
+        mend="Write a list of issuers, each with issuer, audience, jwks (a file or an https address), algorithms "
+        "(RS256, ES256, EdDSA) and claims (any of groups, purposes, region, roles).",
+    )

@@ -1,0 +1,149 @@
+"""Putting the parts together: the only place that makes them, and the owner of the clock."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from gateway.identity import Identity
+from gateway.jwks import fetch_https
+from gateway.keys import ApiKeyRow
+from gateway.lookup import Lookup
+from gateway.retrieval import Retrieval
+from gateway.settings import Settings
+from gateway.tokens import Tokens
+from indexer import embed, parse, redact
+from indexer import home as homes
+from indexer.database import Database
+from indexer.embed import Embedder, EmbedderIdentity
+from indexer.home import Home
+from indexer.keyring import Keyring
+from indexer.passages import TokenCounter
+from indexer.redact import Redactor
+from indexer.sandbox import Sandbox
+from indexer.seal import Key
+from indexer.shelf import Shelf
+from indexer.sync import Workshop
+from indexer.tables import TABLES
+from policies.ledger import AuditRow
+from policies.model import Node
+
+EMBEDDING_THREADS = 2
+"""Chosen: a query does not get faster with more, and a second process (serve beside sync) finds cores left."""
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def clock() -> datetime:
+    """The present: UTC, aware."""
+    return datetime.now(UTC)  # noqa: TID251 - this module owns the clock
+
+
+def new_id() -> str:
+    """A fresh random id: 24 hex digits."""
+    return secrets.token_hex(12)
+
+
+class LazyStages:
+    """The stages of ingestion, each made when it is first asked for and closed with the installation."""
+
+    def __init__(self, resources: ExitStack) -> None:
+        self._resources = resources
+        self._folder = embed.locate_model(None)
+
+    @cached_property
+    def parser(self) -> Sandbox:
+        """The child process that parses."""
+        return self._resources.enter_context(parse.parser())
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """Finds and replaces personal data, with a child process that finds it."""
+        return Redactor(self._resources.enter_context(redact.detector()))
+
+    @cached_property
+    def tokens(self) -> TokenCounter:
+        """Counts tokens as the embedder does."""
+        return embed.token_counter(self._folder)
+
+    @cached_property
+    def embedder_identity(self) -> EmbedderIdentity:
+        """What vectors are made with on this machine, without loading it."""
+        embed.verify_model(self._folder)
+        return embed.identity_of(embed.native_precision(_CPUINFO.read_text() if _CPUINFO.exists() else ""))
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """Text to vectors."""
+        precision = self.embedder_identity.precision
+        return embed.load_embedder(self._folder, precision=precision, threads=EMBEDDING_THREADS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """A home with everything that works on it."""
+
+    home: Home
+    database: Database
+    keyring: Keyring
+    stages: LazyStages
+    settings: Settings
+    node: Node
+
+    def workshop(self) -> Workshop:
+        """What changes sources: sync, publish, purge."""
+        return Workshop(
+            home=self.home,
+            database=self.database,
+            keyring=self.keyring,
+            stages=self.stages,
+            node=self.node,
+            clock=clock,
+            new_id=new_id,
+        )
+
+    def lookup(self) -> Lookup:
+        """What searches sources."""
+        return Lookup(
+            keyring=self.keyring,
+            shelf=Shelf(home=self.home),
+            redactor=self.stages.redactor,
+            embedder=self.stages.embedder,
+            node=self.node,
+        )
+
+    def retrieval(self) -> Retrieval:
+        """What answers questions."""
+        tokens = Tokens(self.settings.issuers, fetch=fetch_https)
+        return Retrieval(
+            database=self.database,
+            lookup=self.lookup(),
+            identity=Identity(reading=self.database.reading, tokens=tokens),
+            clock=clock,
+        )
+
+
+@contextmanager
+def open_installation(settings: Settings) -> Iterator[Installation]:
+    """The installation that the settings name, closed with every child process when the block ends.
+
+    Raises:
+        SettingsError: there is no home, a newer Penstock made it, or its master key is missing, wrong or inside it.
+    """
+    home = homes.find(settings.home)
+    with ExitStack() as resources:
+        database = Database(home.catalog, [*TABLES, AuditRow, ApiKeyRow])
+        resources.callback(database.close)
+        database.create()
+        keyring = Keyring(home.keyring, Key(settings.read_master_key()))
+        resources.callback(keyring.close)
+        yield Installation(
+            home=home,
+            database=database,
+            keyring=keyring,
+            stages=LazyStages(resources),
+            settings=settings,
+            node=Node(process_region=settings.region or home.store_region, store_region=home.store_region),
+        )

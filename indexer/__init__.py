@@ -1,0 +1,1 @@
+"""From bytes to searchable passages, and back to nothing."""

@@ -1,0 +1,252 @@
+"""Making a generation from the catalog, and putting it in the place of the one before.
+
+Written to a temporary folder, synced, renamed, then made current by one catalog transaction; a process killed at any
+point leaves the former generation serving, and at worst a folder that nothing names, which `collect` removes.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlmodel import Session
+
+from indexer import catalog, lexicon, vectors
+from indexer.analyse import terms
+from indexer.content import VECTOR_DTYPE, open_text, open_vector
+from indexer.database import Database
+from indexer.generation import MANIFEST, Inventory, VisibilityClass, digest_of, dump_inventory, microseconds_of
+from indexer.keyring import KeyId, Keyring
+from indexer.tables import DocumentState
+from policies import ledger
+from policies.errors import ConflictError, IntegrityError
+from policies.manifest import Source
+from policies.model import Access, Action, AuditEvent, ClassId, DocumentId, GenerationId
+
+_TEMPORARY = ".building-"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """A generation on the disk that does not serve yet. `left_out` are documents whose key is gone."""
+
+    id: GenerationId
+    digest: str
+    documents: int
+    passages: int
+    revisions: frozenset[KeyId]
+    left_out: tuple[DocumentId, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Entry:
+    document: catalog.Document
+    class_id: ClassId
+    anchor: datetime
+
+
+def class_of(access: Access) -> ClassId:
+    """The visibility class that these access rules make."""
+    rules = json.dumps([sorted(access.allow), sorted(access.deny)], ensure_ascii=False)
+    return ClassId(hashlib.sha256(rules.encode()).hexdigest()[:16])
+
+
+def build(
+    database: Database,
+    keyring: Keyring,
+    source: Source,
+    folder: Path,
+    *,
+    generation: GenerationId,
+    embedder: str,
+    dim: int,
+) -> Built:
+    """Write a generation of every indexed document of a source into `folder`/`generation`.
+
+    Documents of which the key was destroyed, or this content of which has a tombstone, are left out: a catalog
+    restored from before an erasure does not bring them back.
+
+    Raises:
+        IntegrityError: a stored passage does not open with its key.
+        DependencyError: the catalog cannot be read. OSError: the disk is full; the former generation serves on.
+    """
+    temporary = folder / f"{_TEMPORARY}{generation}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    (temporary / "lexicon").mkdir(parents=True)
+    with database.reading() as session:
+        found = catalog.documents(session, source.name)
+        entries, left_out = _entries(found, keyring, source)
+        starts, rows, texts = _contents(session, keyring, entries, source.policy.redaction.languages, dim)
+    classes = _classes(entries, starts)
+    cuts = [visibility.rows[0] for visibility in classes] + [int(starts[-1])]
+    blocks = vectors.write(temporary / "vectors.bin", rows, cuts) if len(rows) else ()
+    lexicon.write(temporary / "lexicon", texts)
+    np.savez(
+        temporary / "documents.npz",
+        documents=np.array([entry.document.id for entry in entries], dtype="U32"),
+        revisions=np.array([entry.document.revision.id for entry in entries], dtype="U24"),
+        anchors=np.array([microseconds_of(entry.anchor) for entry in entries], dtype=np.int64),
+        starts=starts,
+    )
+    inventory = Inventory(
+        source=source.name,
+        embedder=embedder,
+        dim=dim,
+        languages=tuple(source.policy.redaction.languages),
+        classes=classes,
+        blocks=blocks,
+        documents=len(entries),
+        passages=len(rows),
+        files={str(path.relative_to(temporary)): digest_of(path) for path in _files(temporary)},
+    )
+    manifest = dump_inventory(inventory)
+    (temporary / MANIFEST).write_bytes(manifest)
+    _settle(temporary, folder / generation)
+    return Built(
+        id=generation,
+        digest=hashlib.sha256(manifest).hexdigest(),
+        documents=len(entries),
+        passages=len(rows),
+        revisions=frozenset(entry.document.revision.id for entry in entries),
+        left_out=left_out,
+    )
+
+
+def publish(database: Database, source: Source, built: Built, *, actor: str, now: datetime) -> None:
+    """Make a built generation the one that serves, with its audit record, in one transaction.
+
+    Raises:
+        ConflictError: a document changed since it was built; build again.
+    """
+    with database.writing() as session:
+        current = catalog.documents(session, source.name)
+        indexed = {
+            document.revision.id
+            for document in current.values()
+            if document.state is DocumentState.INDEXED and document.id not in built.left_out
+        }
+        if indexed != built.revisions:
+            raise ConflictError(
+                f"Source {source.name!r} changed while its index was built.", mend="Run the same command again."
+            )
+        catalog.publish(session, source.name, built.id, digest=built.digest, now=now)
+        event = AuditEvent(
+            actor=actor,
+            action=Action.GENERATION_PUBLISHED,
+            objects=(source.name, built.id),
+            policy_hash=source.policy_hash,
+            detail={"documents": built.documents, "passages": built.passages, "digest": built.digest},
+        )
+        ledger.append(session, event, now=now)
+
+
+def collect(database: Database, keyring: Keyring, source: Source, folder: Path) -> None:
+    """Remove what the serving generation no longer names: folders, superseded revisions, their keys.
+
+    The caller holds the source's lease. Repeating it is harmless.
+    """
+    with database.reading() as session:
+        serving = catalog.require(session, source.name).generation
+        revisions = catalog.superseded(session, source.name)
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.name != serving:
+                shutil.rmtree(path)
+        _sync_folder(folder)
+    with database.writing() as session:
+        catalog.forget(session, source.name, revisions)
+    keyring.destroy(keys=revisions)
+
+
+def _entries(
+    found: dict[DocumentId, catalog.Document], keyring: Keyring, source: Source
+) -> tuple[list[_Entry], tuple[DocumentId, ...]]:
+    indexed = [document for document in found.values() if document.state is DocumentState.INDEXED]
+    tombstones = keyring.tombstones()
+    keys = keyring.document_keys(document.revision.id for document in indexed)
+    entries: list[_Entry] = []
+    left_out: list[DocumentId] = []
+    for document in indexed:
+        anchor = source.anchor(
+            created=document.revision.created, modified=document.revision.modified, ingested=document.revision.ingested
+        )
+        gone = document.revision.id not in keys or tombstones.get(document.id) == document.revision.version
+        if gone or anchor is None:
+            left_out.append(document.id)
+        else:
+            entries.append(_Entry(document=document, class_id=class_of(document.access), anchor=anchor))
+    entries.sort(key=lambda entry: (entry.class_id, entry.anchor, entry.document.id))
+    return entries, tuple(left_out)
+
+
+def _contents(
+    session: Session, keyring: Keyring, entries: Sequence[_Entry], languages: Sequence[str], dim: int
+) -> tuple[NDArray[np.int64], NDArray[np.float16], list[list[str]]]:
+    starts = np.zeros(len(entries) + 1, dtype=np.int64)
+    np.cumsum([entry.document.revision.passages for entry in entries], out=starts[1:])
+    rows = np.zeros((int(starts[-1]), dim), dtype=VECTOR_DTYPE)
+    texts: list[list[str]] = []
+    keys = keyring.document_keys(entry.document.revision.id for entry in entries)
+    for entry, first in zip(entries, starts, strict=False):
+        revision = entry.document.revision.id
+        stored = list(catalog.passages(session, revision))
+        if [passage.ordinal for passage in stored] != list(range(entry.document.revision.passages)):
+            raise IntegrityError(
+                f"Document {entry.document.id!r} does not have the passages it should have.",
+                mend="Restore the catalog from its backup, or sync the source again.",
+            )
+        for passage in stored:
+            rows[int(first) + passage.ordinal] = open_vector(keys[revision], revision, passage.ordinal, passage.vector)
+            text = open_text(keys[revision], revision, passage.ordinal, passage.text)
+            texts.append(terms(text.indexed_text, languages))
+    return starts, rows, texts
+
+
+def _classes(entries: Sequence[_Entry], starts: NDArray[np.int64]) -> tuple[VisibilityClass, ...]:
+    classes: list[VisibilityClass] = []
+    first = 0
+    for class_id, members in groupby(entries, key=lambda entry: entry.class_id):
+        group = list(members)
+        last = first + len(group)
+        mirrored = [entry.document.access.as_of for entry in group if entry.document.access.as_of]
+        access = group[0].document.access
+        classes.append(
+            VisibilityClass(
+                id=class_id,
+                access=Access(allow=access.allow, deny=access.deny, as_of=min(mirrored, default=None)),
+                documents=(first, last),
+                rows=(int(starts[first]), int(starts[last])),
+            )
+        )
+        first = last
+    return tuple(classes)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _settle(temporary: Path, final: Path) -> None:
+    """Everything on the disk, then the name. A full disk shows before the name does."""
+    for path in _files(temporary):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    for folder in [temporary, *(path for path in temporary.rglob("*") if path.is_dir())]:
+        _sync_folder(folder)
+    temporary.rename(final)
+    _sync_folder(final.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,339 @@
+"""The catalog: what every source holds, which is the truth that search indexes are rebuilt from.
+
+A document has one current revision; a revision owns its passages and the key they are sealed with. A generation
+names revisions, so the one that serves stays whole while the next one is made. A document that stopped being
+indexed is `hidden` from that transaction on, and its rows go when a generation without it is published.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
+from sqlmodel import Session, SQLModel
+
+from indexer.keyring import KeyId
+from indexer.tables import DocumentState
+from policies.errors import RefusedError
+from policies.model import Access, DocumentId, GenerationId, PolicyHash, SourceName
+
+_SOURCE, _DOCUMENT, _REVISION, _PASSAGE = (
+    SQLModel.metadata.tables[name] for name in ("source", "document", "revision", "passage")
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Registration:
+    """A registered source: its manifest as text, and the generation that serves it, if any.
+
+    `unpublished` says that the catalog has changed since that generation was made.
+    """
+
+    name: SourceName
+    manifest: str
+    manifest_path: Path
+    policy_hash: PolicyHash
+    generation: GenerationId | None
+    generation_digest: str | None
+    unpublished: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Revision:
+    """A version of a document as ingested. `redactions` counts what was redacted, by type. Times are UTC, aware."""
+
+    id: KeyId
+    version: str
+    fingerprint: str
+    created: datetime | None
+    modified: datetime | None
+    ingested: datetime
+    passages: int
+    redactions: Mapping[str, int]
+    sealed: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """A document with its current revision. `reason`, `stage` and `mend` are empty unless it is quarantined."""
+
+    id: DocumentId
+    source: SourceName
+    state: DocumentState
+    stamp: str
+    access: Access
+    revision: Revision
+    reason: str = ""
+    stage: str = ""
+    mend: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SealedPassage:
+    """A passage as stored."""
+
+    ordinal: int
+    text: bytes
+    vector: bytes
+
+
+def registrations(session: Session) -> tuple[Registration, ...]:
+    """Every registered source, by name."""
+    return tuple(_registration(row) for row in session.connection().execute(select(_SOURCE).order_by(_SOURCE.c.name)))
+
+
+def registration(session: Session, source: SourceName) -> Registration | None:
+    """A registered source, or None."""
+    found = session.connection().execute(select(_SOURCE).where(_SOURCE.c.name == source)).first()
+    return _registration(found) if found else None
+
+
+def register(
+    session: Session, source: SourceName, *, manifest: str, path: Path, policy_hash: str, now: datetime
+) -> None:
+    """Put a source's manifest in place. Its documents and its generation stay."""
+    values = {
+        "manifest": manifest,
+        "manifest_path": str(path),
+        "policy_hash": policy_hash,
+        "applied_at": now.isoformat(),
+    }
+    changed = session.connection().execute(update(_SOURCE).where(_SOURCE.c.name == source).values(values))
+    if not changed.rowcount:
+        session.connection().execute(insert(_SOURCE).values(name=source, unpublished=True, **values))
+
+
+def documents(session: Session, source: SourceName) -> dict[DocumentId, Document]:
+    """Every document of a source that was not removed, with its current revision."""
+    statement = (
+        select(_DOCUMENT, _REVISION)
+        .join(_REVISION, _REVISION.c.id == _DOCUMENT.c.revision)
+        .where(_DOCUMENT.c.source == source, _DOCUMENT.c.state != DocumentState.REMOVED.value)
+        .order_by(_DOCUMENT.c.id)
+    )
+    rows = session.connection().execute(statement)
+    return {document.id: document for document in (_document(row) for row in rows)}
+
+
+def store(session: Session, document: Document, passages: Iterable[SealedPassage]) -> None:
+    """Put a new revision of a document in place. The former one stays until a generation without it is published.
+
+    A document that is no longer indexed, or whose readers changed, is hidden from now until then.
+    """
+    connection = session.connection()
+    _put(connection, document)
+    revision = document.revision
+    connection.execute(
+        insert(_REVISION).values(
+            id=revision.id,
+            document=document.id,
+            version=revision.version,
+            fingerprint=revision.fingerprint,
+            created=_iso(revision.created),
+            modified=_iso(revision.modified),
+            ingested=revision.ingested.isoformat(),
+            passages=revision.passages,
+            redactions=json.dumps(dict(revision.redactions), sort_keys=True),
+            sealed=revision.sealed,
+        )
+    )
+    _mark_unpublished(connection, document.source)
+    rows = [
+        {"revision": revision.id, "ordinal": passage.ordinal, "text": passage.text, "vector": passage.vector}
+        for passage in passages
+    ]
+    if rows:
+        connection.execute(insert(_PASSAGE), rows)
+
+
+def amend(session: Session, document: Document) -> None:
+    """Give an unchanged document its present access rules, change stamp and times.
+
+    Where its readers changed it is hidden until a generation that knows is published.
+    """
+    connection = session.connection()
+    _put(connection, document)
+    times = {"created": _iso(document.revision.created), "modified": _iso(document.revision.modified)}
+    connection.execute(update(_REVISION).where(_REVISION.c.id == document.revision.id).values(times))
+
+
+def remove(session: Session, source: SourceName, ids: Sequence[DocumentId]) -> None:
+    """Hide documents from now on; their rows go when a generation without them is published."""
+    connection = session.connection()
+    for document in ids:
+        values = {"state": DocumentState.REMOVED.value, "hidden": True}
+        connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.id == document).values(values))
+    _mark_unpublished(connection, source)
+
+
+def hidden(session: Session, source: SourceName) -> frozenset[DocumentId]:
+    """Documents that the serving generation may still name and nobody may see any more."""
+    statement = select(_DOCUMENT.c.id).where(_DOCUMENT.c.source == source, _DOCUMENT.c.hidden)
+    return frozenset(DocumentId(document) for document in session.connection().execute(statement).scalars())
+
+
+def passages(session: Session, revision: KeyId) -> Iterator[SealedPassage]:
+    """The passages of a revision, in order."""
+    statement = select(_PASSAGE).where(_PASSAGE.c.revision == revision).order_by(_PASSAGE.c.ordinal)
+    for row in session.connection().execute(statement):
+        yield SealedPassage(ordinal=row.ordinal, text=row.text, vector=row.vector)
+
+
+def cited(session: Session, wanted: Sequence[tuple[KeyId, int]]) -> dict[tuple[KeyId, int], tuple[str, bytes, bytes]]:
+    """For each (revision, ordinal): the document's version, its sealed description and the passage's sealed text."""
+    columns = (_PASSAGE.c.revision, _PASSAGE.c.ordinal, _REVISION.c.version, _REVISION.c.sealed, _PASSAGE.c.text)
+    statement = select(*columns).join(_REVISION, _REVISION.c.id == _PASSAGE.c.revision)
+    statement = statement.where(_PASSAGE.c.revision.in_({revision for revision, _ in wanted}))
+    statement = statement.where(_PASSAGE.c.ordinal.in_({ordinal for _, ordinal in wanted}))
+    rows = session.connection().execute(statement)
+    return {(KeyId(row.revision), row.ordinal): (row.version, row.sealed, row.text) for row in rows}
+
+
+def publish(session: Session, source: SourceName, generation: GenerationId, *, digest: str, now: datetime) -> None:
+    """Make a generation the one that serves. It knows of every change, so nothing needs to be hidden from it."""
+    connection = session.connection()
+    values = {
+        "generation": generation,
+        "generation_digest": digest,
+        "published_at": now.isoformat(),
+        "unpublished": False,
+    }
+    connection.execute(update(_SOURCE).where(_SOURCE.c.name == source).values(values))
+    connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.source == source, _DOCUMENT.c.hidden).values(hidden=False))
+
+
+def superseded(session: Session, source: SourceName) -> tuple[KeyId, ...]:
+    """Revisions that are no longer current, and every revision of removed documents."""
+    statement = (
+        select(_REVISION.c.id)
+        .join(_DOCUMENT, _DOCUMENT.c.id == _REVISION.c.document)
+        .where(_DOCUMENT.c.source == source)
+        .where((_REVISION.c.id != _DOCUMENT.c.revision) | (_DOCUMENT.c.state == DocumentState.REMOVED.value))
+    )
+    return tuple(KeyId(revision) for revision in session.connection().execute(statement).scalars())
+
+
+def forget(session: Session, source: SourceName, revisions: Sequence[KeyId]) -> None:
+    """Delete these superseded revisions and the removed documents of a source, once no generation names them."""
+    connection = session.connection()
+    for revision in revisions:
+        connection.execute(delete(_REVISION).where(_REVISION.c.id == revision))
+    removed = and_(_DOCUMENT.c.source == source, _DOCUMENT.c.state == DocumentState.REMOVED.value)
+    connection.execute(delete(_DOCUMENT).where(removed))
+
+
+def counts(session: Session, source: SourceName) -> dict[str, int]:
+    """Documents of a source by state, and the passages of its indexed documents under `passages`."""
+    by_state = (
+        select(_DOCUMENT.c.state, func.count(), func.sum(_REVISION.c.passages))
+        .join(_REVISION, _REVISION.c.id == _DOCUMENT.c.revision)
+        .where(_DOCUMENT.c.source == source)
+        .group_by(_DOCUMENT.c.state)
+    )
+    rows = {state: (number, total) for state, number, total in session.connection().execute(by_state)}
+    found = {state.value: rows.get(state.value, (0, 0))[0] for state in DocumentState}
+    return found | {"passages": rows.get(DocumentState.INDEXED.value, (0, 0))[1]}
+
+
+def revisions(session: Session) -> frozenset[KeyId]:
+    """Every revision there is, current or not."""
+    return frozenset(KeyId(revision) for revision in session.connection().execute(select(_REVISION.c.id)).scalars())
+
+
+def require(session: Session, source: SourceName) -> Registration:
+    """A registered source.
+
+    Raises:
+        RefusedError: there is none of that name.
+    """
+    found = registration(session, source)
+    if found is None:
+        raise RefusedError(f"No source {source!r} is registered.", mend="Register it with: penstock apply MANIFEST")
+    return found
+
+
+def _put(connection: Connection, document: Document) -> None:
+    """Write a document's row. One that is hidden stays hidden until a generation is published."""
+    access, indexed = _access_values(document.access), document.state is DocumentState.INDEXED
+    values = access | {
+        "state": document.state.value,
+        "revision": document.revision.id,
+        "stamp": document.stamp,
+        "reason": document.reason,
+        "stage": document.stage,
+        "mend": document.mend,
+    }
+    columns = (_DOCUMENT.c.hidden, _DOCUMENT.c.state, _DOCUMENT.c.allow, _DOCUMENT.c.deny)
+    before = connection.execute(select(*columns).where(_DOCUMENT.c.id == document.id)).first()
+    if before is None:
+        connection.execute(insert(_DOCUMENT).values(id=document.id, source=document.source, hidden=False, **values))
+        return
+    served = before.state == DocumentState.INDEXED.value
+    same_readers = (before.allow, before.deny) == (access["allow"], access["deny"])
+    hide = before.hidden or (served and not (indexed and same_readers))
+    connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.id == document.id).values(hidden=hide, **values))
+    _mark_unpublished(connection, document.source)
+
+
+def _mark_unpublished(connection: Connection, source: SourceName) -> None:
+    connection.execute(update(_SOURCE).where(_SOURCE.c.name == source).values(unpublished=True))
+
+
+def _registration(row: Row[Any]) -> Registration:
+    return Registration(
+        name=SourceName(row.name),
+        manifest=row.manifest,
+        manifest_path=Path(row.manifest_path),
+        policy_hash=PolicyHash(row.policy_hash),
+        generation=GenerationId(row.generation) if row.generation else None,
+        generation_digest=row.generation_digest,
+        unpublished=row.unpublished,
+    )
+
+
+def _document(row: Row[Any]) -> Document:
+    values = row._mapping  # noqa: SLF001 - the public name of SQLAlchemy's row mapping
+    revision = Revision(
+        id=KeyId(values[_REVISION.c.id]),
+        version=row.version,
+        fingerprint=row.fingerprint,
+        created=_time(row.created),
+        modified=_time(row.modified),
+        ingested=datetime.fromisoformat(row.ingested),
+        passages=row.passages,
+        redactions=json.loads(row.redactions),
+        sealed=row.sealed,
+    )
+    access = Access(
+        allow=frozenset(json.loads(row.allow)), deny=frozenset(json.loads(row.deny)), as_of=_time(row.acl_as_of)
+    )
+    return Document(
+        id=DocumentId(values[_DOCUMENT.c.id]),
+        source=SourceName(row.source),
+        state=DocumentState(row.state),
+        stamp=row.stamp,
+        access=access,
+        revision=revision,
+        reason=row.reason,
+        stage=row.stage,
+        mend=row.mend,
+    )
+
+
+def _access_values(access: Access) -> dict[str, str | None]:
+    return {
+        "allow": json.dumps(sorted(access.allow)),
+        "deny": json.dumps(sorted(access.deny)),
+        "acl_as_of": _iso(access.as_of),
+    }
+
+
+def _iso(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

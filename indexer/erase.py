@@ -1,0 +1,307 @@
+"""The act behind a purge, step by step. A killed purge resumes at its step; each step can be repeated.
+
+planned → tombstoned (invisible from here on) → published (a new index, the old one and the rows deleted, keys
+destroyed) → receipted (every file of the home searched, the receipt signed).
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from sqlalchemy import select, update
+from sqlmodel import Session, SQLModel
+
+from indexer import catalog
+from indexer.content import open_description, open_text, open_vector
+from indexer.generation import Generation
+from indexer.keyring import KeyId
+from indexer.scan import MIN_NEEDLE_BYTES, scan
+from indexer.seal import seal, unseal
+from indexer.sync import Workshop
+from indexer.tables import DocumentState, PurgeRow
+from policies import ledger
+from policies.errors import IntegrityError
+from policies.manifest import Source
+from policies.model import Action, AuditEvent, DocumentId, PolicyHash, SourceName
+from policies.purge import Check, DueDocument, PurgePlan, Receipt, sign
+from policies.retention import due
+
+SNIPPET_BYTES = 48
+"""Chosen: long enough to be unique, short enough to be found where only a part of a passage survived."""
+_SEALED_NEEDLE_BYTES = 28
+"""A nonce and the ciphertext behind it: random, so found only where these very bytes still lie."""
+_REFERENCE = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{8,}\b")
+"""Ticket numbers, part numbers, pseudonyms: letters and digits together. Dates alone stand in many places."""
+MIN_NAME_BYTES = 16
+"""Chosen: a shorter title or path can be a phrase that a manifest or a message holds as well."""
+_PURGE = SQLModel.metadata.tables["purge"]
+
+
+class Step(StrEnum):
+    """How far a purge is."""
+
+    PLANNED = "planned"
+    TOMBSTONED = "tombstoned"
+    PUBLISHED = "published"
+    RECEIPTED = "receipted"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needles:
+    """What must not be in any file any more: heads of sealed bytes, pieces of text, vectors bit for bit."""
+
+    sealed: list[bytes]
+    texts: list[bytes]
+    vectors: list[bytes]
+
+    def dump(self) -> bytes:
+        """As JSON, to be sealed: a killed purge must still know what to look for."""
+        plain = {
+            name: [base64.b64encode(needle).decode() for needle in needles] for name, needles in asdict(self).items()
+        }
+        return json.dumps(plain).encode()
+
+    @classmethod
+    def load(cls, content: bytes) -> Self:
+        """What `dump` gave."""
+        plain = json.loads(content)
+        return cls(**{name: [base64.b64decode(needle) for needle in needles] for name, needles in plain.items()})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Order:
+    """What a purge deletes, fixed when it starts. `versions`: document to the content that must not come back."""
+
+    policy_hash: PolicyHash
+    reason: str
+    planned_at: str
+    versions: dict[DocumentId, str]
+    keys: tuple[KeyId, ...]
+    passages: int
+
+
+def plan(session: Session, source: Source, *, now: datetime) -> PurgePlan:
+    """The indexed documents of a source whose retention has passed at `now`. Changes nothing."""
+    found: list[DueDocument] = []
+    for document in catalog.documents(session, source.name).values():
+        revision = document.revision
+        anchor = source.anchor(created=revision.created, modified=revision.modified, ingested=revision.ingested)
+        if document.state is DocumentState.INDEXED and anchor is not None:
+            ends = due(anchor, source.policy.retention.period)
+            if ends <= now:
+                found.append(DueDocument(document=document.id, due=ends))
+    return PurgePlan(
+        source=source.name,
+        policy_hash=source.policy_hash,
+        retention=f"{source.policy.retention.period} from {source.policy.retention.anchor}",
+        at=now,
+        documents=tuple(sorted(found, key=lambda entry: (entry.due, entry.document))),
+    )
+
+
+def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
+    """Delete what is due, after finishing what an earlier run left undone. The signed receipts, oldest first.
+
+    Nothing due and nothing left undone gives no receipt.
+
+    Raises:
+        ConflictError: another process is at work on this source.
+        IntegrityError: deleted bytes were found in a file. There is no receipt; run it again when that is mended.
+    """
+    with workshop.home.sole_writer(source.name):
+        with workshop.database.reading() as session:
+            unfinished = _unfinished(session, source.name)
+        receipts = [_carry_on(workshop, source, purge_id, actor=actor) for purge_id in unfinished]
+        with workshop.database.reading() as session:
+            planned = plan(session, source, now=workshop.clock())
+        if planned.documents:
+            purge_id = workshop.new_id()
+            _start(workshop, planned, purge_id, actor=actor)
+            receipts.append(_carry_on(workshop, source, purge_id, actor=actor))
+    return tuple(receipts)
+
+
+def receipts(session: Session, source: SourceName) -> tuple[str, ...]:
+    """The signed receipts of a source's finished purges."""
+    statement = select(_PURGE.c.receipt).where(_PURGE.c.source == source, _PURGE.c.receipt.is_not(None))
+    return tuple(session.connection().execute(statement.order_by(_PURGE.c.id)).scalars())
+
+
+def _unfinished(session: Session, source: SourceName) -> list[str]:
+    statement = select(_PURGE.c.id).where(_PURGE.c.source == source, _PURGE.c.step != Step.RECEIPTED.value)
+    return list(session.connection().execute(statement.order_by(_PURGE.c.id)).scalars())
+
+
+def _start(workshop: Workshop, planned: PurgePlan, purge_id: str, *, actor: str) -> None:
+    ids = [entry.document for entry in planned.documents]
+    with workshop.database.reading() as session:
+        documents = catalog.documents(session, planned.source)
+        chosen = [documents[document] for document in ids]
+        needles = _needles(workshop, session, chosen)
+    order = _Order(
+        policy_hash=planned.policy_hash,
+        reason=f"The retention of {planned.retention} has passed.",
+        planned_at=planned.at.isoformat(),
+        versions={document.id: document.revision.version for document in chosen},
+        keys=tuple(document.revision.id for document in chosen),
+        passages=sum(document.revision.passages for document in chosen),
+    )
+    row = PurgeRow(
+        id=purge_id,
+        source=planned.source,
+        step=Step.PLANNED.value,
+        plan=json.dumps(asdict(order), sort_keys=True),
+        needles=seal(workshop.keyring.needle_key(purge_id), needles.dump(), place=f"purge:{purge_id}"),
+        receipt=None,
+    )
+    event = AuditEvent(
+        actor=actor,
+        action=Action.PURGE_PLANNED,
+        objects=(planned.source, purge_id, *ids),
+        policy_hash=planned.policy_hash,
+        detail={"documents": len(ids)},
+    )
+    with workshop.database.writing() as session:
+        session.add(row)
+        ledger.append(session, event, now=workshop.clock())
+
+
+def _carry_on(workshop: Workshop, source: Source, purge_id: str, *, actor: str) -> str:
+    with workshop.database.reading() as session:
+        row = session.get_one(PurgeRow, purge_id)
+        step, order, sealed = Step(row.step), _Order(**json.loads(row.plan)), row.needles
+    if step is Step.PLANNED:
+        _tombstone(workshop, source, purge_id, order, actor=actor)
+        step = Step.TOMBSTONED
+    if step is Step.TOMBSTONED:
+        # Publishing deletes the rows and destroys their keys; the checkpoint takes them out of the write-ahead log.
+        workshop.publish(source, actor=actor)
+        workshop.database.checkpoint()
+        with workshop.database.writing() as session:
+            _move(session, purge_id, Step.PUBLISHED)
+    needles = Needles.load(unseal(workshop.keyring.needle_key(purge_id), sealed or b"", place=f"purge:{purge_id}"))
+    return _finish(workshop, source, purge_id, order, needles, actor=actor)
+
+
+def _tombstone(workshop: Workshop, source: Source, purge_id: str, order: _Order, *, actor: str) -> None:
+    now = workshop.clock()
+    # The keyring first: a catalog that forgets this step finds the tombstones there.
+    workshop.keyring.entomb(order.versions, purge=purge_id, now=now)
+    event = AuditEvent(
+        actor=actor,
+        action=Action.PURGE_TOMBSTONED,
+        objects=(source.name, purge_id, *order.versions),
+        policy_hash=source.policy_hash,
+    )
+    with workshop.database.writing() as session:
+        catalog.remove(session, source.name, list(order.versions))
+        _move(session, purge_id, Step.TOMBSTONED)
+        ledger.append(session, event, now=now)
+
+
+def _finish(workshop: Workshop, source: Source, purge_id: str, order: _Order, needles: Needles, *, actor: str) -> str:
+    checks, files, bytes_read = _check(workshop, source, order, needles)
+    failed = [check.what for check in checks if check.found]
+    if failed:
+        raise IntegrityError(
+            f"Purge {purge_id!r} left something behind: {'; '.join(failed)}.",
+            mend="Find what else writes below the home, remove it and run the purge again. There is no receipt yet.",
+        )
+    now = workshop.clock()
+    receipt = Receipt(
+        purge=purge_id,
+        source=source.name,
+        policy_hash=order.policy_hash,
+        reason=order.reason,
+        actor=actor,
+        planned_at=order.planned_at,
+        finished_at=now.isoformat(),
+        documents=tuple(order.versions),
+        passages=order.passages,
+        keys_destroyed=len(order.keys),
+        files_scanned=files,
+        bytes_scanned=bytes_read,
+        checks=checks,
+    )
+    signed = sign(receipt, signer=workshop.keyring.sign, public_key=workshop.keyring.public_key())
+    event = AuditEvent(
+        actor=actor,
+        action=Action.PURGE_FINISHED,
+        objects=(source.name, purge_id, *order.versions),
+        policy_hash=source.policy_hash,
+        detail={"documents": len(order.versions), "receipt_sha256": hashlib.sha256(signed.encode()).hexdigest()},
+    )
+    with workshop.database.writing() as session:
+        _move(session, purge_id, Step.RECEIPTED, receipt=signed, needles=None)
+        ledger.append(session, event, now=now)
+    workshop.keyring.destroy(purge=purge_id)
+    return signed
+
+
+def _check(workshop: Workshop, source: Source, order: _Order, needles: Needles) -> tuple[tuple[Check, ...], int, int]:
+    with workshop.database.reading() as session:
+        registered = catalog.require(session, source.name)
+        left = catalog.documents(session, source.name).keys() & order.versions.keys()
+        rows = catalog.revisions(session) & set(order.keys)
+    if registered.generation is None or registered.generation_digest is None:
+        raise IntegrityError(f"Source {source.name!r} has no index.", mend="Run: penstock verify --repair")
+    folder = workshop.home.generation(source.name, registered.generation)
+    generation = Generation(registered.generation, folder, digest=registered.generation_digest)
+    served = sum(generation.rows_of(DocumentId(document)) is not None for document in order.versions)
+    keys = workshop.keyring.document_keys(order.keys)
+    shared = generation.vectors.shared_rows(needles.vectors)
+    checks = [
+        Check(what="documents in the catalog", searched=len(order.versions), found=len(left)),
+        Check(what="revisions and passages in the catalog", searched=len(order.keys), found=len(rows)),
+        Check(what="documents in the search index", searched=len(order.versions), found=served),
+        Check(what="document keys in the keyring", searched=len(order.keys), found=len(keys)),
+    ]
+    sought = {
+        "sealed descriptions, passages and vectors, in every file": needles.sealed,
+        "text of passages, titles, names and references, in every file": needles.texts,
+        "vectors bit for bit, in every file (less those a remaining document shares)": [
+            vector for vector in needles.vectors if vector not in shared
+        ],
+    }
+    files = bytes_read = 0
+    for what, wanted in sought.items():
+        result = scan(workshop.home.root, wanted)
+        files, bytes_read = result.files, bytes_read + result.bytes_read
+        checks.append(Check(what=what, searched=len(wanted), found=sum(result.found.values())))
+    return tuple(checks), files, bytes_read
+
+
+def _needles(workshop: Workshop, session: Session, documents: Sequence[catalog.Document]) -> Needles:
+    sealed: set[bytes] = set()
+    texts: set[bytes] = set()
+    vectors: set[bytes] = set()
+    keys = workshop.keyring.document_keys(document.revision.id for document in documents)
+    for document in documents:
+        revision = document.revision.id
+        key = keys[revision]
+        description = open_description(key, revision, document.revision.sealed)
+        sealed.add(document.revision.sealed[:_SEALED_NEEDLE_BYTES])
+        texts |= {
+            text.encode() for text in (description.origin_id, description.name, description.uri, description.title)
+        }
+        for passage in catalog.passages(session, revision):
+            sealed |= {passage.text[:_SEALED_NEEDLE_BYTES], passage.vector[:_SEALED_NEEDLE_BYTES]}
+            vectors.add(open_vector(key, revision, passage.ordinal, passage.vector).tobytes())
+            text = open_text(key, revision, passage.ordinal, passage.text).text
+            texts.add(text.encode()[:SNIPPET_BYTES])
+            texts |= {reference.encode() for reference in _REFERENCE.findall(text)}
+    return Needles(
+        sealed=sorted(sealed),
+        texts=sorted(text for text in texts if len(text) >= MIN_NEEDLE_BYTES),
+        vectors=sorted(vectors),
+    )
+
+
+def _move(session: Session, purge_id: str, step: Step, **values: str | None) -> None:
+    session.connection().execute(update(_PURGE).where(_PURGE.c.id == purge_id).values(step=step.value, **values))

@@ -1,0 +1,1 @@
+"""Each format to elements, without the libraries that only the sandbox may load."""

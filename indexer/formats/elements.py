@@ -1,0 +1,85 @@
+"""What a parsed document is made of, and why one may not be parsed."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from policies.errors import QuarantineError
+
+ElementKind: TypeAlias = Literal["title", "text", "list", "table"]
+Reason: TypeAlias = Literal[
+    "bomb", "corrupt", "empty", "encrypted", "hostile", "no_text", "too_large", "unsupported_format", "wrong_format"
+]
+FORMATS = ("md", "txt", "html", "docx", "pptx", "xlsx", "csv", "tsv", "pdf", "eml", "json", "xml")
+
+_OPEN_AND_SAVE = "Open the document, save it again in the same format, and sync."
+_MESSAGES: dict[Reason, tuple[str, str]] = {
+    "bomb": ("The archive unpacks to far more than a document holds.", "Look at where this file came from."),
+    "corrupt": ("The document is damaged, cut short, or text in an unknown encoding.", f"{_OPEN_AND_SAVE} Use UTF-8."),
+    "empty": ("The document holds no text.", "Nothing needs doing unless it should hold text."),
+    "encrypted": ("The document is encrypted.", "Save it without a password, or leave it out by `exclude`."),
+    "hostile": ("The document declares XML entities, which no office program writes.", _OPEN_AND_SAVE),
+    "no_text": ("The pages are pictures without text.", "Run OCR over the document and sync again."),
+    "too_large": ("The document is larger than is parsed in one piece.", "Split the document."),
+    "unsupported_format": (
+        "The format is not supported.",
+        f"Save the document as one of {', '.join(FORMATS)}, or leave it out by `exclude`.",
+    ),
+    "wrong_format": ("The content is not what the file extension says.", "Give the file its true extension."),
+}
+
+# Controls but tab, newline and form feed; lone surrogates, which no encoding can carry; and the invisible characters
+# that hide a pattern from a recogniser or turn text around for a reader. The joiners U+200C and U+200D spell words in
+# Persian and Hindi, and stay.
+_UNWANTED = re.compile(
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufff9-\uffff\ud800-\udfff]"
+)
+_NEWLINES = re.compile("\r\n?|\x85|\u2028|\u2029")
+_TRAILING_SPACE = re.compile(r"[ \t]+(?=\n)")
+_BLANK_LINES = re.compile(r"\n{3,}")
+_LIGATURES = re.compile("[\ufb00-\ufb06]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Element:
+    """One piece of a document in reading order.
+
+    `text` is normalised and not empty, `depth` is the level of a title from 1 and 0 for all else, `page` counts from 1
+    and is None where the format has no pages.
+    """
+
+    text: str
+    kind: ElementKind = "text"
+    depth: int = 0
+    page: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """A document as elements. `skipped_parts` counts attachments, embedded files and page pictures."""
+
+    kind: str
+    title: str | None
+    elements: tuple[Element, ...]
+    skipped_parts: int = 0
+
+
+def quarantine(reason: Reason) -> QuarantineError:
+    """The refusal of a document by its parser, with the mend."""
+    message, mend = _MESSAGES[reason]
+    return QuarantineError(message, reason=reason, stage="parse", mend=mend)
+
+
+def normalise(text: str) -> str:
+    """`text` in NFC without control and hiding characters, with plain newlines and spaces, no line or end padded."""
+    text = _NEWLINES.sub("\n", text).replace("\f", "\n").replace("\xa0", " ")
+    text = _LIGATURES.sub(lambda match: unicodedata.normalize("NFKC", match[0]), _UNWANTED.sub("", text))
+    text = _BLANK_LINES.sub("\n\n", _TRAILING_SPACE.sub("", text))
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def tidy(elements: Sequence[Element]) -> tuple[Element, ...]:
+    """The elements with normalised text, without those that hold none."""
+    return tuple(replace(element, text=text) for element in elements if (text := normalise(element.text)))

@@ -1,0 +1,160 @@
+"""JSON and XML to lines of `path.to.key: value`, so that every value keeps its meaning."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import NoReturn
+from xml.etree import ElementTree as ET
+
+from indexer.formats.elements import Element, ElementKind, quarantine
+from indexer.formats.tables import MAX_BLOCK_CHARS
+
+MAX_NESTING = 100  # chosen: the deepest real file tried has 11 levels
+
+# The element types that unstructured writes; any other list of objects is just data.
+_ELEMENT_KINDS: dict[str, ElementKind] = {
+    "Title": "title",
+    "ListItem": "list",
+    "Table": "table",
+    **dict.fromkeys(
+        (
+            "Address",
+            "CodeSnippet",
+            "EmailAddress",
+            "FigureCaption",
+            "Footer",
+            "Formula",
+            "Header",
+            "Image",
+            "NarrativeText",
+            "PageBreak",
+            "PageNumber",
+            "Text",
+            "UncategorizedText",
+        ),
+        "text",
+    ),
+}
+
+
+def json_document(text: str) -> list[Element]:
+    """A top-level object or list as blocks of lines; a list of elements as unstructured writes it as those elements.
+
+    Numbers stay as they are written.
+
+    Raises:
+        QuarantineError: `corrupt` for what is not JSON, is nested deeper than MAX_NESTING or holds NaN.
+    """
+    value = _loads(text)
+    return _saved_elements(value) or pack(_groups(value))
+
+
+def json_lines(text: str) -> list[Element]:
+    """Newline-delimited JSON, read as a list of its lines. Raises as `json_document`."""
+    values = [_loads(line) for line in text.split("\n") if line.strip()]
+    return _saved_elements(values) or pack(_groups(values))
+
+
+def xml_document(text: str) -> list[Element]:
+    """The leaves of an XML document, grouped by the children of its root.
+
+    Raises:
+        QuarantineError: `hostile` for a document type declaration, `corrupt` for what is not well formed.
+    """
+    if any(mark in text.lower() for mark in ("<!doctype", "<!entity")):
+        raise quarantine("hostile")
+    try:
+        # As bytes, because the parser must not believe an encoding declaration that is no longer true.
+        root = ET.XML(text.encode(), parser=ET.XMLParser(encoding="utf-8"))  # noqa: S314
+    except ET.ParseError:
+        raise quarantine("corrupt") from None
+    return pack([_leaves(child, "", 0) for child in root] if len(root) else [_leaves(root, "", 0)])
+
+
+def pack(groups: Iterable[Iterable[str]]) -> list[Element]:
+    """Groups of lines as texts of about MAX_BLOCK_CHARS; only a group longer than that is cut, between lines."""
+    blocks: list[str] = []
+    for group in groups:
+        parts = [""]
+        for line in group:
+            if parts[-1] and len(parts[-1]) + len(line) > MAX_BLOCK_CHARS:
+                parts.append("")
+            parts[-1] += f"\n{line}" if parts[-1] else line
+        if blocks and len(parts) == 1 and len(blocks[-1]) + len(parts[0]) <= MAX_BLOCK_CHARS:
+            blocks[-1] += f"\n\n{parts[0]}"
+        else:
+            blocks += parts
+    return [Element(text=block) for block in blocks]
+
+
+def _loads(text: str) -> object:
+    try:
+        # Numbers as text: 007 is no number but 1e400 is one, and an account number must not turn into 1.2e+19.
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise quarantine("corrupt") from None
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise ValueError
+
+
+def _groups(value: object) -> list[Iterator[str]]:
+    """The lines of each item of a list, or of each member of an object that is not a plain value."""
+    if isinstance(value, list):
+        return [_flatten(item, "", 1) for item in value]
+    if isinstance(value, dict):
+        plain = {name: member for name, member in value.items() if not isinstance(member, dict | list)}
+        nested = [_flatten(value[name], name, 1) for name in value if name not in plain]
+        return [_flatten(plain, "", 0), *nested]
+    return [_flatten(value, "", 0)]
+
+
+def _flatten(value: object, path: str, depth: int) -> Iterator[str]:
+    if depth > MAX_NESTING:
+        raise quarantine("corrupt")
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from _flatten(member, f"{path}.{name}" if path else name, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _flatten(item, path, depth + 1)
+    elif value is not None and value != "":
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        yield f"{path}: {text}" if path else text
+
+
+def _leaves(node: ET.Element, path: str, depth: int) -> Iterator[str]:
+    """`path: text` of each element that holds text, with the text of inline children in its place."""
+    if depth > MAX_NESTING:
+        raise quarantine("corrupt")
+    name = str(node.tag).rpartition("}")[2]
+    path = f"{path}.{name}" if path else name
+    for attribute, value in node.attrib.items():
+        yield f"{path}.{attribute.rpartition('}')[2]}: {value}"
+    mixed = (node.text or "").strip() or any((child.tail or "").strip() for child in node)
+    if mixed or not len(node):
+        if text := " ".join("".join(node.itertext()).split()):
+            yield f"{path}: {text}"
+    else:
+        for child in node:
+            yield from _leaves(child, path, depth + 1)
+
+
+def _saved_elements(value: object) -> list[Element]:
+    """The elements in a list of them, [] for anything else."""
+    if not isinstance(value, list):
+        return []
+    elements = []
+    for item in value:
+        match item:
+            case {"type": str() as name, "text": str() as text, "metadata": dict() as metadata} if (
+                name in _ELEMENT_KINDS
+            ):
+                page, kind = str(metadata.get("page_number")), _ELEMENT_KINDS[name]
+                depth = 1 if kind == "title" else 0
+                elements.append(
+                    Element(text=text, kind=kind, depth=depth, page=int(page) if page.isdecimal() else None)
+                )
+            case _:
+                return []
+    return elements

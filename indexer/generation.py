@@ -1,0 +1,226 @@
+"""One immutable build of a source's search index: what is in it, who may see which part, and that it is undamaged.
+
+Rows are passages. They lie by visibility class, in a class by the retention anchor of their document, then by
+document. So what a caller may see at an instant is one range of rows for each class that was permitted.
+"""
+
+import hashlib
+import json
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.keyring import KeyId
+from indexer.lexicon import Lexicon
+from indexer.vectors import Block, Ranges, Vectors
+from policies.errors import IntegrityError
+from policies.model import Access, ClassId, DocumentId, GenerationId, Permit, SourceName
+from policies.retention import passed
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VisibilityClass:
+    """Documents (and rows) of a generation that share one set of access rules, as half-open ranges."""
+
+    id: ClassId
+    access: Access
+    documents: tuple[int, int]
+    rows: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inventory:
+    """What a generation's manifest says of it. `files` gives the SHA-256 in hex of each file."""
+
+    source: SourceName
+    embedder: str
+    dim: int
+    languages: tuple[str, ...]
+    classes: tuple[VisibilityClass, ...]
+    blocks: tuple[Block, ...]
+    documents: int
+    passages: int
+    files: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Member:
+    """A document of a generation: `anchor` is what its retention counts from, `start` its first row."""
+
+    document: DocumentId
+    revision: KeyId
+    anchor: datetime
+    start: int
+
+
+class Generation:
+    """An opened generation, verified and mapped. Reading it needs no lock; nothing in it ever changes."""
+
+    def __init__(self, generation_id: GenerationId, folder: Path, *, digest: str) -> None:
+        """Verify every file of the folder against its manifest and the manifest against `digest`, then map them.
+
+        Raises:
+            IntegrityError: a file is missing, or a bit of it changed.
+        """
+        self.id = generation_id
+        self.inventory = inventory = _verified(folder, digest)
+        self.vectors = Vectors(folder / "vectors.bin", inventory.blocks, dim=inventory.dim)
+        self.lexicon = Lexicon(folder / "lexicon")
+        with np.load(folder / "documents.npz", allow_pickle=False) as arrays:
+            self._documents: list[str] = arrays["documents"].tolist()
+            self._revisions: list[str] = arrays["revisions"].tolist()
+            self._anchors: NDArray[np.int64] = arrays["anchors"]
+            self._starts: NDArray[np.int64] = arrays["starts"]
+        self._positions = {document: position for position, document in enumerate(self._documents)}
+
+    def visible(self, permits: Sequence[Permit], hidden: Collection[DocumentId]) -> Ranges:
+        """The rows that these permits open: their classes, less what is past retention, less hidden documents."""
+        ranges: list[tuple[int, int]] = []
+        by_class = {permit.class_id: permit for permit in permits if permit.source == self.inventory.source}
+        for visibility in self.inventory.classes:
+            permit = by_class.get(visibility.id)
+            if permit is not None:
+                first, last = visibility.documents
+                kept = bisect_left(range(last), True, lo=first, key=lambda document: self._kept(document, permit))
+                ranges += self._rows_without(kept, last, hidden)
+        return ranges
+
+    def member(self, row: int) -> tuple[Member, int]:
+        """The document a row belongs to, and the ordinal of the row's passage in it."""
+        position = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return self._member(position), row - int(self._starts[position])
+
+    def members(self) -> list[Member]:
+        """Every document, in the order of rows."""
+        return [self._member(position) for position in range(len(self._documents))]
+
+    def rows_of(self, document: DocumentId) -> tuple[int, int] | None:
+        """The rows of a document, or None where the generation does not hold it."""
+        position = self._positions.get(document)
+        return None if position is None else (int(self._starts[position]), int(self._starts[position + 1]))
+
+    def check(self, row: int, permits: Sequence[Permit], hidden: Collection[DocumentId]) -> Member:
+        """The document of a row that a search returned, looked at once more, in another way than the search did.
+
+        Raises:
+            IntegrityError: no permit opens this row. Nothing may be answered.
+        """
+        member, _ = self.member(row)
+        for visibility in self.inventory.classes:
+            if visibility.rows[0] <= row < visibility.rows[1]:
+                opened = any(
+                    permit.source == self.inventory.source
+                    and permit.class_id == visibility.id
+                    and not passed(member.anchor, permit.period, permit.at)
+                    for permit in permits
+                )
+                if opened and member.document not in hidden:
+                    return member
+        raise IntegrityError("A search returned a passage that no permit opens.", mend="Run: penstock verify --repair")
+
+    def _member(self, position: int) -> Member:
+        return Member(
+            document=DocumentId(self._documents[position]),
+            revision=KeyId(self._revisions[position]),
+            anchor=time_of(int(self._anchors[position])),
+            start=int(self._starts[position]),
+        )
+
+    def _kept(self, position: int, permit: Permit) -> bool:
+        return not passed(time_of(int(self._anchors[position])), permit.period, permit.at)
+
+    def _rows_without(self, first: int, last: int, hidden: Collection[DocumentId]) -> list[tuple[int, int]]:
+        """The rows of documents `first` to `last`, broken where a hidden one lies."""
+        gaps = sorted(
+            position for document in hidden if first <= (position := self._positions.get(document, -1)) < last
+        )
+        edges = [first, *(edge for gap in gaps for edge in (gap, gap + 1)), last]
+        pieces = zip(edges[::2], edges[1::2], strict=True)
+        rows = [(int(self._starts[low]), int(self._starts[high])) for low, high in pieces]
+        return [(low, high) for low, high in rows if low < high]
+
+
+def microseconds_of(time: datetime) -> int:
+    """A time as whole microseconds since 1970."""
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def time_of(microseconds: int) -> datetime:
+    """The time, UTC and aware, of so many microseconds since 1970."""
+    return _EPOCH + microseconds * _MICROSECOND
+
+
+def dump_inventory(inventory: Inventory) -> bytes:
+    """The content of a generation's manifest."""
+    plain = asdict(inventory) | {"format": FORMAT}
+    for visibility in plain["classes"]:
+        access = visibility.pop("access")
+        visibility["allow"], visibility["deny"] = sorted(access["allow"]), sorted(access["deny"])
+        visibility["as_of"] = access["as_of"].isoformat() if access["as_of"] else None
+    return json.dumps(plain, indent=1, sort_keys=True).encode()
+
+
+def load_inventory(content: bytes) -> Inventory:
+    """The inventory that a manifest holds. The caller has verified the bytes."""
+    plain = json.loads(content)
+    classes = tuple(
+        VisibilityClass(
+            id=ClassId(visibility["id"]),
+            access=Access(
+                allow=frozenset(visibility["allow"]),
+                deny=frozenset(visibility["deny"]),
+                as_of=datetime.fromisoformat(visibility["as_of"]) if visibility["as_of"] else None,
+            ),
+            documents=(visibility["documents"][0], visibility["documents"][1]),
+            rows=(visibility["rows"][0], visibility["rows"][1]),
+        )
+        for visibility in plain["classes"]
+    )
+    return Inventory(
+        source=SourceName(plain["source"]),
+        embedder=plain["embedder"],
+        dim=plain["dim"],
+        languages=tuple(plain["languages"]),
+        classes=classes,
+        blocks=tuple(Block(**block) for block in plain["blocks"]),
+        documents=plain["documents"],
+        passages=plain["passages"],
+        files=plain["files"],
+    )
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verified(folder: Path, digest: str) -> Inventory:
+    try:
+        content = (folder / MANIFEST).read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise _damaged(folder, MANIFEST)
+        inventory = load_inventory(content)
+        for name, expected in inventory.files.items():
+            if digest_of(folder / name) != expected:
+                raise _damaged(folder, name)
+    except OSError as error:
+        raise _damaged(folder, str(error.filename or MANIFEST)) from error
+    return inventory
+
+
+def _damaged(folder: Path, name: str) -> IntegrityError:
+    return IntegrityError(
+        f"Generation {folder.name!r} is damaged or incomplete: {Path(name).name!r} is not what was written.",
+        mend="It is refused, and is rebuilt from the catalog by: penstock verify --repair",
+    )

@@ -1,0 +1,118 @@
+"""The home: the one folder where everything Penstock keeps lies, except the master key."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from policies.errors import ConflictError, SettingsError
+from policies.model import GenerationId, SourceName
+
+FORMAT = 1
+"""Raised when a home of this version could not be read by the one before."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Home:
+    """An existing home and the region its volume lies in (ISO 3166-1 alpha-2, lower case)."""
+
+    root: Path
+    store_region: str
+
+    @property
+    def catalog(self) -> Path:
+        """The catalog's database."""
+        return self.root / "catalog.db"
+
+    @property
+    def keyring(self) -> Path:
+        """The keyring's database, in a folder that can be mounted from elsewhere and is backed up apart."""
+        return self.root / "keyring" / "keyring.db"
+
+    @property
+    def temporary(self) -> Path:
+        """Where sandboxes put their temporary files."""
+        return self.root / "tmp"
+
+    def generations(self, source: SourceName) -> Path:
+        """The folder of a source's generations."""
+        return self.root / "sources" / source
+
+    def generation(self, source: SourceName, generation: GenerationId) -> Path:
+        """The folder of one generation."""
+        return self.generations(source) / generation
+
+    @contextmanager
+    def sole_writer(self, source: SourceName) -> Iterator[None]:
+        """Be the one writer of a source while the block runs. The kernel lets go when the process dies, however.
+
+        Raises:
+            ConflictError: another process is at work on this source.
+        """
+        folder = self.root / "locks"
+        folder.mkdir(exist_ok=True)
+        descriptor = os.open(folder / source, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.read(descriptor, 20).decode("ascii", "replace")
+                raise ConflictError(
+                    f"Source {source!r} is being written by process {holder}.",
+                    mend="Wait for it to finish, then retry.",
+                ) from error
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def create(root: Path, *, store_region: str, now: datetime) -> Home:
+    """Make a new, empty home.
+
+    Raises:
+        SettingsError: there is something in that folder already, or it cannot be made.
+    """
+    if root.exists() and any(root.iterdir()):
+        raise SettingsError(
+            f"{str(root)!r} is not empty.", mend="Name a new folder, or leave out `init` if this is your home already."
+        )
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.chmod(0o700)
+        (root / "tmp").mkdir()
+        content = {"format": FORMAT, "store_region": store_region, "created": now.isoformat()}
+        (root / "home.json").write_text(json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        raise SettingsError(
+            f"No home can be made in {str(root)!r} ({type(error).__name__}).", mend="Name a folder you can write to."
+        ) from error
+    return Home(root=root, store_region=store_region)
+
+
+def find(root: Path) -> Home:
+    """The home in a folder.
+
+    Raises:
+        SettingsError: there is none, it is damaged, or a newer Penstock made it.
+    """
+    try:
+        content = json.loads((root / "home.json").read_text())
+        version, region = int(content["format"]), str(content["store_region"])
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"{str(root)!r} is not a Penstock home.", mend="Make one with `penstock init`, or name yours with --home."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"The home.json in {str(root)!r} is damaged.", mend="Restore it from a backup.") from error
+    if version > FORMAT:
+        raise SettingsError(
+            f"The home in {str(root)!r} was made by a newer Penstock (format {version}, this one reads {FORMAT}).",
+            mend="Upgrade: pip install --upgrade penstock",
+        )
+    return Home(root=root, store_region=region)

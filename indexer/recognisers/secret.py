@@ -1,0 +1,54 @@
+"""What opens a door: passwords, keys and tokens."""
+
+import re
+
+from indexer.recognisers.fold import BLANK, BREAK
+from indexer.recognisers.rule import DISTINCT, LEFT, Rule
+
+_CHARACTER = rf"""[^\s"'<>,;&{BLANK}{BREAK}]"""
+_PASSWORD = (
+    rf"(?=[pmsacPMSAC])(?:password|passwd|passphrase|passcode|mot de passe|{LEFT}(?:pass|pwd|mdp|pin code|code pin)"
+    r"|(?:secret|private|access|account|api|auth)[ _-]?key|api[ _-]?token|client[ _-]?secret)"
+)
+_LOOSE = r"(?:secret|token|credentials?|authorization|session[ _-]?id)"
+_MEANS = r"""["']?[ \t]{0,3}(?:=>|:=|==?|:)\s{0,3}"""
+_MEANS_IN_PROSE = r"\s{1,3}(?:is|are|was|est|sera)\s?:?\s{1,3}"
+_QUOTED = rf"""["']([^"'\n{BLANK}{BREAK}]{{3,}})["']"""
+_NOT_A_WORD = rf"(?={_CHARACTER}*[0-9!#$%*+=?@\\^_~|])"
+_QUERY_KEY = r"(?:[\w.-]*(?:token|key|secret|signature|password|passwd|pwd)|sig|sid|auth|jwt|otp|credential)"
+
+
+def _secret(pattern: str) -> Rule:
+    return Rule(entity="SECRET", pattern=re.compile(pattern, re.ASCII | re.IGNORECASE), score=DISTINCT)
+
+
+def _issued(pattern: str) -> Rule:
+    """A token whose issuer gives it a shape of its own; capitals count."""
+    return Rule(entity="SECRET", pattern=re.compile(f"{LEFT}(?:{pattern})", re.ASCII), score=DISTINCT)
+
+
+RULES = (
+    _secret(  # to its end, or over every line of base64 that follows where the end is lost
+        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"(?:[\s0-9A-Z+/=:,.()-]{0,16000}?-----END [A-Z ]{0,40}-----|(?:\s{1,4}[0-9A-Z+/=]{16,})*)"
+    ),
+    _issued(  # a line of base64 of a key that was split into elements
+        r"(?=[0-9A-Za-z+/]{60})(?=[A-Z0-9+/]*[a-z])(?=[a-z0-9+/]*[A-Z])(?=[A-Za-z+/]*\d)[0-9A-Za-z+/]{60,76}={0,2}(?![0-9A-Za-z+/=_.-])"
+    ),
+    _secret(
+        rf"{_PASSWORD}(?:{_MEANS}{_QUOTED}|[\"']?[ \t]{{0,3}}==?[ \t]{{0,3}}({_CHARACTER}{{3,}})"
+        rf"|(?:{_MEANS}|{_MEANS_IN_PROSE}){_NOT_A_WORD}({_CHARACTER}{{3,}})"
+        rf"|[\"']?[ \t]{{0,3}}:[ \t]{{0,3}}({_CHARACTER}{{4,}})(?=[ \t]*(?:\n|\Z)))"
+    ),
+    _secret(rf"{_LOOSE}{_MEANS}(?:{_QUOTED}|(?:bearer |basic )?(?=[^\s]*[0-9])({_CHARACTER}{{8,}}))"),
+    _secret(rf"{LEFT}(?:bearer|basic)\s(?=[^\s]*[0-9])([\w.~+/-]{{16,}}={{0,2}})"),
+    _secret(rf"://([^\s/@:?#{BLANK}{BREAK}]*:[^\s/?#{BLANK}{BREAK}]+)@"),
+    _secret(rf"://([^\s/@:?#{BLANK}{BREAK}]{{16,}})@"),
+    _secret(rf"[?&;#]{_QUERY_KEY}=([^\s&#;\"'<>{BLANK}{BREAK}]{{6,}})"),
+    _issued(r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AIDA|AIPA|ANPA|ANVA|AROA)[0-9A-Z]{16}"),
+    _issued(r"gh[opsur]_[0-9A-Za-z]{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|npm_[0-9A-Za-z]{36}|pypi-[\w-]{40,}"),
+    _issued(r"xox[abeoprs]-[\w-]{10,}|xapp-\d-[\w-]{10,}|hooks\.slack\.com/services/[\w/]{20,}"),
+    _issued(r"[rs]k_(?:live|test)_[0-9A-Za-z]{16,}|whsec_\w{16,}|sk-[\w-]{20,}|hf_[0-9A-Za-z]{30,}"),
+    _issued(r"AIza[\w-]{35}|ya29\.[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}"),
+    _issued(r"eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*){0,3}"),
+)

@@ -1,0 +1,141 @@
+"""Comparing catalog, keyring, index and files: what should be there and is not, and what is there and should not be."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from sqlmodel import Session
+
+from indexer import catalog
+from indexer.generation import Generation
+from indexer.sync import Workshop
+from indexer.tables import DocumentState
+from policies import ledger
+from policies.errors import IntegrityError
+from policies.manifest import parse
+
+
+class Fault(StrEnum):
+    """What can be found wrong."""
+
+    DATABASE = "database"
+    AUDIT = "audit"
+    KEY_MISSING = "key_missing"
+    KEY_ORPHANED = "key_orphaned"
+    INDEX_MISSING = "index_missing"
+    INDEX_DAMAGED = "index_damaged"
+    INDEX_BEHIND = "index_behind"
+    DOCUMENT_NOT_INDEXED = "document_not_indexed"
+    DOCUMENT_ORPHANED = "document_orphaned"
+    FOLDER_ORPHANED = "folder_orphaned"
+
+
+REPAIRABLE = frozenset(Fault) - {Fault.DATABASE, Fault.AUDIT, Fault.KEY_MISSING}
+"""What rebuilding an index from the catalog, and removing what nothing names, puts right."""
+MENDS: Mapping[Fault, str] = MappingProxyType(
+    dict.fromkeys(REPAIRABLE, "Run: penstock verify --repair")
+    | {
+        Fault.DATABASE: "Restore the file from a backup.",
+        Fault.AUDIT: "Find out who could write to the catalog; compare it with a backup.",
+        Fault.KEY_MISSING: "Sync its source again, or restore the keyring from a backup.",
+    }
+)
+"""What to do about each fault."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One thing that is wrong. `source` is "" where it concerns the whole home. `what` names opaque ids only."""
+
+    fault: Fault
+    source: str
+    what: str
+
+
+def verify(workshop: Workshop) -> tuple[Finding, ...]:
+    """Everything that is wrong with the home, empty when all is well. Changes nothing.
+
+    A sync at work meanwhile can show as an index that is behind, or as an orphaned key.
+    """
+    findings = [
+        Finding(fault=Fault.DATABASE, source="", what=f"{database.path.name}: {problem}")
+        for database in (workshop.database, workshop.keyring.database)
+        for problem in database.integrity_problems()
+    ]
+    with workshop.database.reading() as session:
+        findings += _audit(workshop, session)
+        findings += _keys(workshop, session)
+        for registered in catalog.registrations(session):
+            findings += _index(workshop, session, registered)
+            findings += _folders(workshop, registered)
+    return tuple(findings)
+
+
+def repair(workshop: Workshop, findings: Sequence[Finding], *, actor: str) -> None:
+    """Mend what can be mended: rebuild the indexes of sources with a finding, destroy keys that nothing names.
+
+    Raises:
+        ConflictError: a sync or a purge is at work.
+    """
+    with workshop.database.reading() as session:
+        registered = {source.name: source for source in catalog.registrations(session)}
+    with ExitStack() as writers:
+        # All of them, because a key that a sync has just made is not yet named by the catalog.
+        for name in registered:
+            writers.enter_context(workshop.home.sole_writer(name))
+        wanted = {finding.source for finding in findings if finding.fault in REPAIRABLE}
+        for source in (registered[name] for name in registered if name in wanted):
+            workshop.rebuild(parse(source.manifest, path=str(source.manifest_path)), actor=actor)
+        with workshop.database.reading() as session:
+            orphaned = workshop.keyring.document_key_ids() - catalog.revisions(session)
+        workshop.keyring.destroy(keys=orphaned)
+
+
+def _audit(workshop: Workshop, session: Session) -> Iterator[Finding]:
+    try:
+        anchors = workshop.keyring.anchors()
+    except IntegrityError as error:
+        yield Finding(fault=Fault.AUDIT, source="", what=error.message)
+        return
+    for problem in ledger.verify(ledger.records(session), anchors):
+        yield Finding(fault=Fault.AUDIT, source="", what=f"record {problem.sequence} {problem.what}")
+
+
+def _keys(workshop: Workshop, session: Session) -> Iterator[Finding]:
+    keys, revisions = workshop.keyring.document_key_ids(), catalog.revisions(session)
+    for revision in sorted(revisions - keys):
+        yield Finding(fault=Fault.KEY_MISSING, source="", what=f"revision {revision} cannot be read: sync its source again")
+    for key in sorted(keys - revisions):
+        yield Finding(fault=Fault.KEY_ORPHANED, source="", what=f"key {key}")
+
+
+def _index(workshop: Workshop, session: Session, registered: catalog.Registration) -> Iterator[Finding]:
+    documents = catalog.documents(session, registered.name).values()
+    indexed = {document.revision.id for document in documents if document.state is DocumentState.INDEXED}
+    if registered.generation is None or registered.generation_digest is None:
+        if indexed:
+            yield Finding(fault=Fault.INDEX_MISSING, source=registered.name, what="no index was published")
+        return
+    folder = workshop.home.generation(registered.name, registered.generation)
+    try:
+        generation = Generation(registered.generation, folder, digest=registered.generation_digest)
+    except IntegrityError as error:
+        yield Finding(fault=Fault.INDEX_DAMAGED, source=registered.name, what=error.message)
+        return
+    if registered.unpublished:
+        yield Finding(fault=Fault.INDEX_BEHIND, source=registered.name, what="the catalog changed since it was made")
+        return
+    served = {member.revision for member in generation.members()}
+    for revision in sorted(indexed - served):
+        yield Finding(fault=Fault.DOCUMENT_NOT_INDEXED, source=registered.name, what=f"revision {revision}")
+    for revision in sorted(served - indexed):
+        yield Finding(fault=Fault.DOCUMENT_ORPHANED, source=registered.name, what=f"revision {revision}")
+
+
+def _folders(workshop: Workshop, registered: catalog.Registration) -> Iterator[Finding]:
+    folder = workshop.home.generations(registered.name)
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name != registered.generation:
+            yield Finding(fault=Fault.FOLDER_ORPHANED, source=registered.name, what=path.name)

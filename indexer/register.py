@@ -1,0 +1,122 @@
+"""Putting a manifest in force: what it would change, and the change itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from sqlmodel import Session
+
+from indexer import catalog
+from indexer.content import open_description
+from indexer.keyring import Keyring
+from indexer.sync import Workshop
+from indexer.tables import DocumentState
+from policies import ledger, plan
+from policies.manifest import Source, parse
+from policies.model import Access, Action, AuditEvent, DocumentId
+from policies.retention import passed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effect:
+    """What putting a manifest in force means for the documents there are.
+
+    `gaining` and `losing` are principals with the number of documents they would be allowed, or no longer be allowed,
+    by name. `due` counts documents that would be past their retention, and no longer be shown, from that instant.
+    """
+
+    plan: plan.Plan
+    documents: int
+    gaining: Mapping[str, int]
+    losing: Mapping[str, int]
+    due: int
+
+
+def effect(workshop: Workshop, source: Source) -> Effect:
+    """What `apply` would do. Changes nothing."""
+    with workshop.database.reading() as session:
+        registered = catalog.registration(session, source.name)
+        old = parse(registered.manifest, path=str(registered.manifest_path)) if registered else None
+        documents = catalog.documents(session, source.name) if registered else {}
+    indexed = [document for document in documents.values() if document.state is DocumentState.INDEXED]
+    after = _accesses(workshop.keyring, source, indexed)
+    gaining: dict[str, int] = {}
+    losing: dict[str, int] = {}
+    for document in indexed:
+        had = document.access.allow - document.access.deny
+        has = after[document.id].allow - after[document.id].deny
+        for principal in has - had:
+            gaining[principal] = gaining.get(principal, 0) + 1
+        for principal in had - has:
+            losing[principal] = losing.get(principal, 0) + 1
+    now = workshop.clock()
+    return Effect(
+        plan=plan.changes(old, source),
+        documents=len(indexed),
+        gaining=dict(sorted(gaining.items())),
+        losing=dict(sorted(losing.items())),
+        due=sum(_is_due(source, document, now) for document in indexed),
+    )
+
+
+def apply(workshop: Workshop, source: Source, *, manifest: str, path: Path, actor: str) -> None:
+    """Put a manifest in force, at once and in one transaction with its audit record.
+
+    Documents whose readers change are hidden by that transaction, and seen again by their new readers when the index
+    that knows is published, which is the last thing done here.
+
+    Raises:
+        ConflictError: another process is at work on this source.
+    """
+    with workshop.home.sole_writer(source.name):
+        now = workshop.clock()
+        with workshop.database.writing() as session:
+            catalog.register(session, source.name, manifest=manifest, path=path, policy_hash=source.policy_hash, now=now)
+            _reassign(session, workshop.keyring, source)
+            event = AuditEvent(
+                actor=actor,
+                action=Action.SOURCE_APPLIED,
+                objects=(source.name,),
+                policy_hash=source.policy_hash,
+                detail={"version": source.version, "state": source.state},
+            )
+            head = ledger.append(session, event, now=now)
+            registered = catalog.require(session, source.name)
+        workshop.keyring.anchor(head, now=now)
+        if registered.generation is not None:
+            workshop.publish(source, actor=actor)
+
+
+def _reassign(session: Session, keyring: Keyring, source: Source) -> None:
+    documents = list(catalog.documents(session, source.name).values())
+    indexed = [document for document in documents if document.state is DocumentState.INDEXED]
+    for document, access in _accesses(keyring, source, indexed).items():
+        known = next(one for one in indexed if one.id == document)
+        if (known.access.allow, known.access.deny) != (access.allow, access.deny):
+            catalog.amend(session, replace(known, access=access))
+
+
+def _accesses(
+    keyring: Keyring, source: Source, documents: list[catalog.Document]
+) -> Mapping[DocumentId, Access]:
+    """Who may read each document under this manifest. One whose key is gone, or that has no rule, is for nobody."""
+    if source.mirrors_access:
+        return {document.id: document.access for document in documents}
+    keys = keyring.document_keys(document.revision.id for document in documents)
+    nobody = Access(allow=frozenset(), deny=frozenset())
+    accesses: dict[DocumentId, Access] = {}
+    for document in documents:
+        revision = document.revision
+        if revision.id in keys:
+            description = open_description(keys[revision.id], revision.id, revision.sealed)
+            accesses[document.id] = source.access_for(description.origin_id) or nobody
+        else:
+            accesses[document.id] = nobody
+    return accesses
+
+
+def _is_due(source: Source, document: catalog.Document, now: datetime) -> bool:
+    revision = document.revision
+    anchor = source.anchor(created=revision.created, modified=revision.modified, ingested=revision.ingested)
+    return anchor is not None and passed(anchor, source.policy.retention.period, now)

@@ -1,0 +1,34 @@
+"""The generations a process has open: one for each source, verified once, swapped when another one serves."""
+
+from dataclasses import dataclass, field
+from threading import Lock
+
+from indexer.catalog import Registration
+from indexer.generation import Generation
+from indexer.home import Home
+from policies.model import SourceName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """Opens generations and keeps the last one of each source. Safe to use from several threads."""
+
+    home: Home
+    _open: dict[SourceName, Generation] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def generation(self, registered: Registration) -> Generation | None:
+        """The generation that serves a source, or None where nothing was published yet.
+
+        Raises:
+            IntegrityError: it is damaged, or was replaced meanwhile. Nothing of it may be searched.
+        """
+        if registered.generation is None or registered.generation_digest is None:
+            return None
+        with self._lock:
+            held = self._open.get(registered.name)
+            if held is None or held.id != registered.generation:
+                folder = self.home.generation(registered.name, registered.generation)
+                held = Generation(registered.generation, folder, digest=registered.generation_digest)
+                self._open[registered.name] = held
+        return held

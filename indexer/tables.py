@@ -1,0 +1,117 @@
+"""The tables of the catalog. Storage only: nothing is validated here, and times are ISO 8601 in UTC."""
+
+from enum import StrEnum
+
+from sqlmodel import Field, SQLModel
+
+
+class DocumentState(StrEnum):
+    """Where a document stands."""
+
+    INDEXED = "indexed"
+    QUARANTINED = "quarantined"
+    REMOVED = "removed"
+
+
+class SourceRow(SQLModel, table=True):
+    """A registered source and the generation that serves it."""
+
+    __tablename__ = "source"
+
+    name: str = Field(primary_key=True)
+    manifest: str
+    manifest_path: str
+    policy_hash: str
+    applied_at: str
+    generation: str | None = None
+    generation_digest: str | None = None
+    published_at: str | None = None
+    unpublished: bool
+
+
+class DocumentRow(SQLModel, table=True):
+    """A document of a source, in whatever state."""
+
+    __tablename__ = "document"
+
+    id: str = Field(primary_key=True)
+    source: str = Field(foreign_key="source.name", index=True)
+    state: str
+    revision: str
+    hidden: bool = Field(index=True)
+    stamp: str
+    allow: str
+    deny: str
+    acl_as_of: str | None
+    reason: str
+    stage: str
+    mend: str
+
+
+class RevisionRow(SQLModel, table=True):
+    """One version of a document as it was ingested. Its id names its key."""
+
+    __tablename__ = "revision"
+
+    id: str = Field(primary_key=True)
+    document: str = Field(foreign_key="document.id", ondelete="CASCADE", index=True)
+    version: str
+    fingerprint: str
+    created: str | None
+    modified: str | None
+    ingested: str
+    passages: int
+    redactions: str
+    sealed: bytes
+
+
+class PassageRow(SQLModel, table=True):
+    """A passage of a revision: sealed text and sealed vector."""
+
+    __tablename__ = "passage"
+
+    revision: str = Field(primary_key=True, foreign_key="revision.id", ondelete="CASCADE")
+    ordinal: int = Field(primary_key=True)
+    text: bytes
+    vector: bytes
+
+
+class RunRow(SQLModel, table=True):
+    """One sync, with what became of each listed document."""
+
+    __tablename__ = "run"
+
+    id: str = Field(primary_key=True)
+    source: str = Field(index=True)
+    started: str
+    finished: str | None
+    counts: str
+
+
+class PurgeRow(SQLModel, table=True):
+    """One purge, step by step, so that a killed one resumes."""
+
+    __tablename__ = "purge"
+
+    id: str = Field(primary_key=True)
+    source: str = Field(index=True)
+    step: str
+    plan: str
+    needles: bytes | None
+    receipt: str | None
+
+
+class CalibrationRow(SQLModel, table=True):
+    """A confidence model of a source."""
+
+    __tablename__ = "calibration"
+
+    source: str = Field(primary_key=True)
+    id: str
+    created: str
+    model: str
+
+
+TABLES: tuple[type[SQLModel], ...] = (
+    SourceRow, DocumentRow, RevisionRow, PassageRow, RunRow, PurgeRow, CalibrationRow,
+)  # fmt: skip

@@ -1,0 +1,169 @@
+"""Exact dense search over half-float vectors, one block of rows for each visibility class. Only importer of faiss.
+
+Every block is a complete FAISS scalar-quantiser index, so a search touches the blocks its caller may see and costs
+what is visible, not what exists. A score depends on its row and the query alone, to the last bit. Nothing is trained.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from indexer.content import VECTOR_DTYPE
+from policies.errors import IntegrityError
+
+MIN_BLOCK_ROWS = 4096
+"""Chosen: scanning as many rows takes about ten times the cost of one call into FAISS."""
+CACHE_LINE_BYTES = 64
+"""Rows start on one, so that a scan never reads a line twice."""
+Ranges = Sequence[tuple[int, int]]
+"""Half-open ranges of rows, ascending and disjoint."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """Rows `first` to `last` (exclusive) of a generation, as `size` bytes at `offset` of the vector file."""
+
+    first: int
+    last: int
+    offset: int
+    size: int
+
+
+def write(path: Path, vectors: NDArray[np.float16], cuts: Sequence[int]) -> tuple[Block, ...]:
+    """Write vectors of shape (n, dim) in blocks that end at some of `cuts`: 0 … n, where one class meets the next.
+
+    A small class shares its block with its neighbours, because each block costs a call.
+    """
+    blocks: list[Block] = []
+    offset = 0
+    with path.open("wb") as file:
+        for first, last in pairwise(_coarsened(cuts)):
+            index = faiss.IndexScalarQuantizer(
+                vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+            )
+            index.add(np.ascontiguousarray(vectors[first:last], dtype=np.float32))
+            content = faiss.serialize_index(index).tobytes()
+            header_bytes = len(content) - (last - first) * vectors.shape[1] * VECTOR_DTYPE.itemsize
+            padding = -(offset + header_bytes) % CACHE_LINE_BYTES
+            file.write(bytes(padding) + content)
+            blocks.append(Block(first=first, last=last, offset=offset + padding, size=len(content)))
+            offset += padding + len(content)
+    return tuple(blocks)
+
+
+class Vectors:
+    """The vectors of one generation, mapped from its file. Verify the file's checksum first: FAISS keeps none."""
+
+    def __init__(self, path: Path, blocks: Sequence[Block], *, dim: int) -> None:
+        """Map the file.
+
+        Raises:
+            IntegrityError: a block is not the index it should be.
+        """
+        self.dim = dim
+        self.rows = blocks[-1].last if blocks else 0
+        self._blocks = tuple(blocks)
+        # The indexes are views into this mapping, which must outlive them.
+        self._mapped = np.memmap(path, dtype=np.uint8, mode="r") if self.rows else np.zeros(0, dtype=np.uint8)
+        self._indexes = tuple(self._open(block) for block in blocks)
+        self._codes = tuple(
+            self._bytes_of(block)[-(block.last - block.first) * dim * VECTOR_DTYPE.itemsize :]
+            .view(VECTOR_DTYPE)
+            .reshape(-1, dim)
+            for block in blocks
+        )
+
+    def search(
+        self, query: NDArray[np.float32], visible: Ranges, k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The `k` visible rows nearest to a unit query, best first, ties by row: rows (m,), cosine scores (m,).
+
+        m is the smaller of `k` and the number of visible rows. Exact over half-float vectors.
+        """
+        rows: list[NDArray[np.int64]] = []
+        scores: list[NDArray[np.float32]] = []
+        for block, index in zip(self._blocks, self._indexes, strict=True):
+            pieces = _within(visible, block)
+            if pieces:
+                found_scores, found = _search_block(index, query, k, pieces)
+                rows.append(found + block.first)
+                scores.append(found_scores)
+        if not rows:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
+        all_rows, all_scores = np.concatenate(rows), np.concatenate(scores)
+        order = np.lexsort((all_rows, -all_scores))[:k]
+        return all_rows[order], all_scores[order]
+
+    def scores(self, query: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The cosine score of each given row, shape (m,). Row by row, so independent of which rows are asked for."""
+        out = np.zeros(len(rows), dtype=np.float32)
+        for block, codes in zip(self._blocks, self._codes, strict=True):
+            inside = (rows >= block.first) & (rows < block.last)
+            if inside.any():
+                out[inside] = np.einsum("ij,j->i", codes[rows[inside] - block.first].astype(np.float32), query)
+        return out
+
+    def shared_rows(self, wanted: Collection[bytes]) -> frozenset[bytes]:
+        """Those of the given vectors (as half-float bytes) that some row holds, bit for bit."""
+        sought = frozenset(wanted)
+        return frozenset(row for codes in self._codes for row in map(bytes, codes) if row in sought)
+
+    def _open(self, block: Block) -> faiss.Index:
+        content = self._bytes_of(block)
+        try:
+            index = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content), content.size))
+        except RuntimeError as error:
+            raise _damaged() from error
+        if index.ntotal != block.last - block.first or index.d != self.dim:
+            raise _damaged()
+        return index
+
+    def _bytes_of(self, block: Block) -> NDArray[np.uint8]:
+        return self._mapped[block.offset : block.offset + block.size]
+
+
+def _search_block(
+    index: faiss.Index, query: NDArray[np.float32], k: int, pieces: Ranges
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    allowed = np.zeros(index.ntotal, dtype=bool)
+    for first, last in pieces:
+        allowed[first:last] = True
+    if len(pieces) > 1:
+        bitmap = np.packbits(allowed, bitorder="little")
+        selector = faiss.IDSelectorBitmap(index.ntotal, faiss.swig_ptr(bitmap))
+    else:
+        selector = faiss.IDSelectorRange(*pieces[0])
+    parameters = None if allowed.all() else faiss.SearchParameters(sel=selector)
+    scores, rows = index.search(query.reshape(1, -1), min(k, int(allowed.sum())), params=parameters)
+    if (rows < 0).any() or not allowed[rows].all():
+        # FAISS has dropped selectors silently before (facebookresearch/faiss#5584).
+        raise IntegrityError(
+            "The vector index returned rows it was not asked for.", mend="Run: penstock verify --repair"
+        )
+    return scores[0], rows[0]
+
+
+def _coarsened(cuts: Sequence[int]) -> list[int]:
+    kept = [cuts[0]]
+    for cut in cuts[1:-1]:
+        if cut - kept[-1] >= MIN_BLOCK_ROWS:
+            kept.append(cut)
+    return [*kept, cuts[-1]]
+
+
+def _within(visible: Ranges, block: Block) -> list[tuple[int, int]]:
+    """The visible rows of a block, counted from its start."""
+    return [
+        (max(first, block.first) - block.first, min(last, block.last) - block.first)
+        for first, last in visible
+        if first < block.last and last > block.first
+    ]
+
+
+def _damaged() -> IntegrityError:
+    return IntegrityError("A vector file is not the index it should be.", mend="Run: penstock verify --repair")

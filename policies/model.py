@@ -1,0 +1,164 @@
+"""The vocabulary every room speaks: ids, closed sets, the caller, and the outcomes of a policy decision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from policies.retention import Period
+
+SourceName = NewType("SourceName", str)
+"""Name of a registered source: lower-case letters, digits and hyphens."""
+DocumentId = NewType("DocumentId", str)
+"""Opaque id of a document: 32 hex digits, an HMAC of source and origin id. Tells nothing about either."""
+GenerationId = NewType("GenerationId", str)
+"""Id of one immutable build of a source's search index."""
+ClassId = NewType("ClassId", str)
+"""Id of a visibility class: the documents of a source that share one set of access rules."""
+PolicyHash = NewType("PolicyHash", str)
+"""SHA-256 in hex of the canonical form of a source's manifest."""
+
+
+class Verdict(StrEnum):
+    """What a downstream guardrail is told to do with the passages."""
+
+    ANSWER = "answer"
+    CAUTION = "caution"
+    HANDOFF = "handoff"
+
+
+class ConfidenceStatus(StrEnum):
+    """How much a confidence value can be relied on, weakest first."""
+
+    UNCALIBRATED = "uncalibrated"
+    PROVISIONAL = "provisional"
+    CALIBRATED = "calibrated"
+    CERTIFIED = "certified"
+    STALE = "stale"
+
+
+class Role(StrEnum):
+    """What a credential may do beside retrieving."""
+
+    OPERATOR = "operator"
+    PRIVACY = "privacy"
+    REVIEWER = "reviewer"
+    AUDITOR = "auditor"
+
+
+class Reason(StrEnum):
+    """Why a policy decision came out as it did. Seen by the audit, never by the caller it refused."""
+
+    SOURCE_UNKNOWN = "source_unknown"
+    SOURCE_NOT_ACTIVE = "source_not_active"
+    SERVING_OFF = "serving_off"
+    NO_GENERATION = "no_generation"
+    BASIS_NOT_VALID = "basis_not_valid"
+    PURPOSE_NOT_OF_SOURCE = "purpose_not_of_source"
+    PURPOSE_NOT_OF_CALLER = "purpose_not_of_caller"
+    PROCESS_REGION = "process_region"
+    STORE_REGION = "store_region"
+    CALLER_REGION_UNKNOWN = "caller_region_unknown"
+    CALLER_REGION = "caller_region"
+    RETENTION_PASSED = "retention_passed"
+    RETENTION_UNKNOWN = "retention_unknown"
+    ACL_MISSING = "acl_missing"
+    ACL_STALE = "acl_stale"
+    DENY_RULE = "deny_rule"
+    NO_ALLOW_RULE = "no_allow_rule"
+
+
+class Action(StrEnum):
+    """Every act the audit knows."""
+
+    HOME_CREATED = "home.created"
+    SOURCE_APPLIED = "source.applied"
+    SYNC_STARTED = "sync.started"
+    SYNC_FINISHED = "sync.finished"
+    GENERATION_PUBLISHED = "generation.published"
+    GENERATION_REFUSED = "generation.refused"
+    KEY_CREATED = "key.created"
+    KEY_REVOKED = "key.revoked"
+    RETRIEVED = "retrieved"
+    CALIBRATED = "calibrated"
+    PURGE_PLANNED = "purge.planned"
+    PURGE_TOMBSTONED = "purge.tombstoned"
+    PURGE_FINISHED = "purge.finished"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """A verified caller. Made by `gateway.identity` only, from a token or a key, never from headers.
+
+    `region` is an ISO 3166-1 alpha-2 code in lower case, or None where the credential names none (which denies).
+    """
+
+    subject: str
+    groups: frozenset[str]
+    purposes: frozenset[str]
+    region: str | None
+    agent: str | None = None
+    roles: frozenset[Role] = frozenset()
+
+    def principals(self) -> frozenset[str]:
+        """The names access rules may use for this caller: `user:<subject>` and `group:<name>` for each group."""
+        return frozenset({f"user:{self.subject}"} | {f"group:{group}" for group in self.groups})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Access:
+    """Who may read a document: principals such as `group:staff` or `user:ann`. Deny wins over allow.
+
+    An empty `allow` admits nobody. `as_of` is when the origin's permissions were mirrored (UTC, aware), or None
+    where the rules come from the manifest and cannot go stale.
+    """
+
+    allow: frozenset[str]
+    deny: frozenset[str]
+    as_of: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Node:
+    """Where this process runs and where its home lies: ISO 3166-1 alpha-2, lower case; None denies."""
+
+    process_region: str | None
+    store_region: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Permit:
+    """Leave to search one visibility class of one source at one instant. Only `policies.decide` makes one."""
+
+    source: SourceName
+    class_id: ClassId
+    policy_hash: PolicyHash
+    purpose: str
+    period: Period
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deny:
+    """A rule says no."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gap:
+    """A fact the decision needs is missing, which denies."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditEvent:
+    """One act for the audit: who did what to which objects, with counts and codes but no content."""
+
+    actor: str
+    action: Action
+    objects: tuple[str, ...] = ()
+    policy_hash: str = ""
+    detail: Mapping[str, str | int | float | bool | list[str] | None] = field(default_factory=dict)

@@ -1,0 +1,101 @@
+"""What a purge is: what is due, and the receipt that says what is gone and how that was checked.
+
+The act itself is in `indexer.erase`.
+"""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from policies.errors import RefusedError
+from policies.model import DocumentId, PolicyHash, SourceName
+
+OUT_OF_REACH = (
+    "Backups and snapshots made outside Penstock. What they hold of these documents is sealed with keys that are gone, "
+     "unless the backup also holds the keyring from before the purge.",
+    "Blocks that a solid-state disk or a copy-on-write file system keeps of deleted files: use an encrypted volume.",
+    "Memory of processes that had the passages open, swap and core dumps, until they end.",
+    "The documents at their origin, and what callers did with passages they were given before.",
+)
+"""What deleting files cannot reach. Every receipt says so."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DueDocument:
+    """A document whose retention has passed. `due` is when it did: UTC, aware."""
+
+    document: DocumentId
+    due: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PurgePlan:
+    """What a purge of a source would delete."""
+
+    source: SourceName
+    policy_hash: PolicyHash
+    retention: str
+    at: datetime
+    documents: tuple[DueDocument, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """Something that was looked for after deletion: how many such things, and how many were found."""
+
+    what: str
+    searched: int
+    found: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """What was deleted, why, by whom, and which checks were made. Documents are named by their opaque ids."""
+
+    purge: str
+    source: SourceName
+    policy_hash: PolicyHash
+    reason: str
+    actor: str
+    planned_at: str
+    finished_at: str
+    documents: tuple[str, ...]
+    passages: int
+    keys_destroyed: int
+    files_scanned: int
+    bytes_scanned: int
+    checks: tuple[Check, ...]
+    out_of_reach: tuple[str, ...] = OUT_OF_REACH
+
+
+def sign(receipt: Receipt, *, signer: Callable[[bytes], bytes], public_key: bytes) -> str:
+    """The receipt as JSON with the home's Ed25519 signature over its canonical form."""
+    content = asdict(receipt)
+    signature = {
+        "algorithm": "Ed25519",
+        "public_key": base64.b64encode(public_key).decode(),
+        "value": base64.b64encode(signer(_canonical(content))).decode(),
+    }
+    return json.dumps({"receipt": content, "signature": signature}, indent=2, sort_keys=True)
+
+
+def is_genuine(signed: str, *, verifier: Callable[[bytes, bytes, bytes], bool], public_key: bytes) -> bool:
+    """Whether a receipt was signed by the home with this public key and not edited since.
+
+    Raises:
+        RefusedError: it is not a receipt.
+    """
+    try:
+        plain = json.loads(signed)
+        content, signature = plain["receipt"], base64.b64decode(plain["signature"]["value"], validate=True)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RefusedError(
+            "This is not a purge receipt.", mend="Name the JSON that `penstock purge run` printed."
+        ) from error
+    return verifier(public_key, _canonical(content), signature)
+
+
+def _canonical(content: Mapping[str, object]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,50 @@
+import pytest
+
+from indexer.formats.elements import normalise
+from indexer.formats.text import decode, paragraphs
+from policies.errors import QuarantineError
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+def test_text_is_read_in_each_encoding_that_office_programs_write(encoding: str) -> None:
+    text = "Le café a coûté 3 euros à l’arrivée, et la facture est datée du 4 août."
+    assert decode(text.encode(encoding)) == text
+
+
+def test_a_declared_encoding_that_does_not_exist_is_passed_over() -> None:
+    assert decode(b"plain", declared="no-such-encoding") == "plain"
+
+
+@pytest.mark.parametrize("data", [bytes(range(256)), b"\x81\x8d" * 50, "東京の天気".encode("shift_jis"), b"\x00" * 99])
+def test_what_is_not_text_in_a_known_encoding_is_corrupt(data: bytes) -> None:
+    with pytest.raises(QuarantineError) as caught:
+        decode(data)
+    assert caught.value.reason == "corrupt"
+
+
+def test_wrapped_lines_are_joined_and_short_ones_kept() -> None:
+    text = (
+        "This paragraph was wrapped by an editor at about sixty columns\n"
+        "and goes on in the second line, and in a third one, which is\n"
+        "shorter.\n\n"
+        "Ada Lovelace\n12 St James's Square\nLondon\n"
+    )
+    first, second = (element.text for element in paragraphs(text))
+    assert first == text.partition("\n\n")[0].replace("\n", " ")
+    assert second == "Ada Lovelace\n12 St James's Square\nLondon"
+
+
+def test_bulleted_lines_are_list_items() -> None:
+    assert [(element.kind, element.text) for element in paragraphs("- one\n  - two\n3. three\n")] == [
+        ("list", "- one"),
+        ("list", "  - two"),
+        ("list", "3. three"),
+    ]
+
+
+def test_with_a_long_line_each_line_is_a_paragraph() -> None:
+    assert [element.text for element in paragraphs(f"{'word ' * 60}\nnext\n")] == ["word " * 60, "next"]
+
+
+def test_normalised_text_joins_accents_keeps_joiners_and_drops_lone_surrogates() -> None:
+    assert normalise("e\u0301 \ufb01n \ud800x\ufffe می\u200cخواهم \n\n\n\nend \x07\n") == "é fin x می\u200cخواهم\n\nend"

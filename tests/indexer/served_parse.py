@@ -1,0 +1,27 @@
+"""The real parser, with a counter where unstructured would go to the network."""
+
+import urllib.request
+
+from indexer import parse
+from indexer.sandbox import JSON, Handler
+
+
+def prepare() -> Handler:
+    handle = parse.prepare()
+    from unstructured.nlp import tokenize
+
+    reached: list[str] = []
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        reached.append("network")
+        raise AssertionError
+
+    tokenize._install_spacy_model = refuse  # noqa: SLF001
+    tokenize._download_with_timeout = refuse  # noqa: SLF001
+    urllib.request.urlopen = refuse
+
+    def counted(header: dict[str, JSON], body: bytes) -> dict[str, JSON]:
+        answer = dict(handle(header, body))
+        return {"reached": list(reached), "elements": answer["elements"]}
+
+    return counted

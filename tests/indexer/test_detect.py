@@ -1,0 +1,190 @@
+"""Spans are exact, nothing hostile gets past, and what Presidio gives up on is an error."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from indexer.detect import LANGUAGES, prepare
+from indexer.recognisers import ENTITIES, LONG_TOKEN, PROFILES
+from indexer.sandbox import JSON, Handler
+from policies.errors import QuarantineError
+
+ADDRESS = "ann@example.com"
+
+
+@pytest.fixture(scope="module")
+def handler() -> Iterator[Handler]:
+    logger = logging.getLogger("presidio-analyzer")
+    before = logger.handlers, logger.propagate, logger.level
+    yield prepare()
+    logger.handlers, logger.propagate, logger.level = before
+
+
+def found(
+    handler: Handler, texts: Sequence[str], *, profile: str = "strict", languages: Sequence[str] = LANGUAGES
+) -> list[list[tuple[str, str]]]:
+    header: dict[str, JSON] = {"texts": list(texts), "languages": list(languages), "profile": profile}
+    answer = handler(header, b"")["spans"]
+    assert isinstance(answer, list)
+    values: list[list[tuple[str, str]]] = []
+    for text, spans in zip(texts, answer, strict=True):
+        assert isinstance(spans, list)
+        values.append([])
+        done = 0
+        for span in spans:
+            match span:
+                case [int(start), int(end), str(entity)]:
+                    assert done <= start < end <= len(text)
+                    values[-1].append((entity, text[start:end]))
+                    done = end
+                case _:
+                    pytest.fail("not a span")
+    return values
+
+
+def test_offsets_are_those_of_the_text_as_given(handler: Handler) -> None:
+    texts = ["", "ﬁle\u200b \u2028 von ＡＢ\u200912\u20113456Ｃ!", f"né «{ADDRESS}», 127.0.0.1", "x"]
+    assert found(handler, texts) == [
+        [],
+        [("UK_NINO", "ＡＢ\u200912\u20113456Ｃ")],
+        [("EMAIL_ADDRESS", ADDRESS), ("IP_ADDRESS", "127.0.0.1")],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("profile", "entities"),
+    [
+        ("identifiers", {"UK_NINO"}),
+        ("balanced", {"UK_NINO", "EMAIL_ADDRESS"}),
+        ("strict", {"UK_NINO", "EMAIL_ADDRESS", "IP_ADDRESS", "MAC_ADDRESS", "DATE"}),
+    ],
+)
+def test_a_profile_finds_its_entities_only(handler: Handler, profile: str, entities: set[str]) -> None:
+    text = f"AB123456C {ADDRESS} 10.1.2.3 00:1a:2b:3c:4d:5e 12 March 2020"
+    assert {entity for entity, _ in found(handler, [text], profile=profile)[0]} == entities
+
+
+@pytest.mark.parametrize("languages", [["en"], ["fr"], ["fr", "en"]])
+def test_every_entity_is_looked_for_in_either_language(handler: Handler, languages: list[str]) -> None:
+    text = "NHS 943 476 5919, né le 3 mai 1980, carte 4111 1111 1111 1111, 1BoatSLRHtKNngkdXEeobR76b53LETtpyT"
+    entities = [entity for entity, _ in found(handler, [text], languages=languages)[0]]
+    assert entities == ["UK_NHS", "DATE_OF_BIRTH", "CREDIT_CARD", "CRYPTO"]
+
+
+def test_a_label_in_one_text_announces_the_value_in_the_next(handler: Handler) -> None:
+    assert found(handler, ["Passport no.", "", "912803456", "912803457"])[2:] == [
+        [("PASSPORT", "912803456")],
+        [("PASSPORT", "912803457")],
+    ]
+
+
+def test_nothing_is_found_across_two_texts(handler: Handler) -> None:
+    assert found(handler, ["card 4111 1111", "1111 1111", "ann@", "example.com"]) == [[], [], [], []]
+
+
+def test_a_span_does_not_cut_a_word(handler: Handler) -> None:
+    assert found(handler, ["ann@example.com2 and more"]) == [[("EMAIL_ADDRESS", "ann@example.com2")]]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("a." * 20_000 + ADDRESS, ""),
+        ("x" * 1_000_000, ""),
+        ("1" * 500_000, ""),
+        ("a@" * 20_000 + "example.com", ""),
+        ("start " + "é" * 255 + " end", "start  end"),
+        ("data:image/png;base64," + "iVBORw0KGgo=" * 5_000, ""),
+        ("-" * 500_000 + "\n" + ADDRESS, "-" * 500_000 + "\n"),
+        ("Chapter 1" + "." * 400 + "5", "Chapter 1" + "." * 400 + "5"),
+        ("漢字" * 500, "漢字" * 500),
+        (f"\U000e0041{ADDRESS[:4]}\u00ad\u200d{ADDRESS[4:]}\ue000", "\U000e0041\ue000"),
+        ("ａｎｎ＠ｅｘａｍｐｌｅ．ｃｏｍ", ""),
+        ("020 7946 0958 " * 2_000, " " * 2_000),
+        (f"password={ADDRESS} ", "password= "),
+    ],
+    ids=range(13),
+)
+def test_hostile_text_is_redacted_in_time(handler: Handler, text: str, left: str) -> None:
+    started_s = time.process_time()
+    spans = handler({"texts": [text], "languages": ["en"], "profile": "balanced"}, b"")["spans"]
+    assert time.process_time() - started_s < 0.5 + 0.05 * len(text) / 1000
+    rest = text
+    assert isinstance(spans, list)
+    assert isinstance(spans[0], list)
+    for span in reversed(spans[0]):
+        assert isinstance(span, list)
+        start, end, _ = span
+        assert isinstance(start, int)
+        assert isinstance(end, int)
+        rest = rest[:start] + rest[end:]
+    assert rest == left
+
+
+def test_long_tokens_are_of_every_profile_that_redacts() -> None:
+    assert all(LONG_TOKEN in entities for profile, entities in PROFILES.items() if profile != "none")
+
+
+def test_what_is_redacted_already_is_left_alone(handler: Handler) -> None:
+    text = " ".join(f"{entity.lower()}: [{entity}_{'abcdefghij' * 2}]" for entity in sorted(ENTITIES))
+    assert found(handler, [text, "born [DATE_abcdefghijabcdefghij]"]) == [[], []]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        {"texts": ["a"], "languages": [], "profile": "strict"},
+        {"texts": ["a"], "languages": ["en", "de"], "profile": "strict"},
+        {"texts": ["a"], "languages": ["en"], "profile": "lax"},
+        {"texts": ["a", 1], "languages": ["en"], "profile": "strict"},
+    ],
+)
+def test_what_is_not_covered_is_refused(handler: Handler, header: dict[str, JSON]) -> None:
+    with pytest.raises(QuarantineError) as caught:
+        handler(header, b"")
+    assert (caught.value.reason, caught.value.stage) == ("redaction_not_covered", "redact")
+
+
+@pytest.mark.usefixtures("handler")
+def test_a_warning_of_presidio_is_an_error_without_its_text() -> None:
+    with pytest.raises(QuarantineError) as caught:
+        logging.getLogger("presidio-analyzer").warning("pattern timed out on %s", ADDRESS)
+    assert caught.value.reason == "recogniser_failed"
+    assert ADDRESS not in str(caught.value)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.one_of(
+                st.sampled_from(
+                    [
+                        *(ADDRESS, "020 7946 0958", "AB 12 34 56 C", "4111 1111 1111 1111", "passport", "912803456"),
+                        *("born", "12 March 1980", "password=", "sort code", "12-34-56", "@", "+44", "\u200b", "ﬁ"),
+                        *("1234", "-", ".", " ", "\n", "(", "/", "é", "\ue000", "x" * 260, "GB29NWBK60161331926819"),
+                    ]
+                ),
+                st.text(max_size=8),
+            ),
+            max_size=14,
+        ).map("".join),
+        max_size=4,
+    )
+)
+def test_a_second_look_at_what_is_left_finds_nothing(handler: Handler, texts: list[str]) -> None:
+    redacted = []
+    for text, values in zip(texts, found(handler, texts), strict=True):
+        rest, done = "", 0
+        for entity, value in values:
+            start = text.index(value, done)
+            rest += text[done:start] + f"[{entity}_{'ponmlkjihg' * 2}]"
+            done = start + len(value)
+        redacted.append(rest + text[done:])
+    assert found(handler, redacted) == [[] for _ in texts]

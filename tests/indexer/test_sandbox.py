@@ -1,0 +1,260 @@
+"""What a hostile or broken handler can and cannot do."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from indexer import sandbox as module
+from indexer.sandbox import Sandbox
+from policies.errors import DependencyError, QuarantineError
+
+HERE = Path(__file__).parent
+SECRET = "a very secret sentence"
+
+PARENT = """
+import sys
+from pathlib import Path
+from indexer.sandbox import Sandbox
+box = Sandbox("served", stage="parse", address_space_bytes=2**29, start_timeout_s=60, import_from=Path(sys.argv[1]))
+print(box.call({"act": "echo"}, b"", timeout_s=20)["pid"], flush=True)
+box.call({"act": sys.argv[2], "s": 300}, b"", timeout_s=300)
+"""
+
+
+def served(name: str = "served", *, address_space_bytes: int = 2**29) -> Sandbox:
+    return Sandbox(name, stage="parse", address_space_bytes=address_space_bytes, start_timeout_s=60, import_from=HERE)
+
+
+@pytest.fixture
+def box() -> Iterator[Sandbox]:
+    with served() as sandbox:
+        yield sandbox
+
+
+def pid_of(box: Sandbox) -> int:
+    return int(str(box.call({"act": "echo"}, b"", timeout_s=20)["pid"]))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def reason_of(box: Sandbox, act: str, *, timeout_s: float = 20, body: bytes = b"", **header: str | int) -> str:
+    with pytest.raises(QuarantineError) as caught:
+        box.call({"act": act, **header}, body, timeout_s=timeout_s)
+    assert caught.value.stage == "parse"
+    assert caught.value.mend
+    assert SECRET not in str(caught.value)
+    return caught.value.reason
+
+
+def test_header_and_body_arrive_whole(box: Sandbox) -> None:
+    answer = box.call({"act": "echo", "é": ["x", 1, None]}, b"ab" * 5_000_000, timeout_s=20)
+    assert answer["header"] == {"act": "echo", "é": ["x", 1, None]}
+    assert answer["length"] == 10_000_000
+
+
+def test_an_answer_larger_than_a_pipe_arrives_whole(box: Sandbox) -> None:
+    assert box.call({"act": "big", "n": 5_000_000}, b"", timeout_s=20) == {"text": "x" * 5_000_000}
+
+
+def test_one_child_serves_many_calls(box: Sandbox) -> None:
+    assert len({pid_of(box) for _ in range(5)}) == 1
+
+
+def test_a_refusal_by_the_handler_comes_back_as_it_was_raised(box: Sandbox) -> None:
+    with pytest.raises(QuarantineError) as caught:
+        box.call({"act": "refuse"}, b"", timeout_s=20)
+    error = caught.value
+    assert (error.message, error.reason, error.mend) == ("The file is locked.", "encrypted", "Unlock it.")
+    assert error.stage == "parse"
+
+
+def test_any_other_exception_tells_its_class_and_never_its_message(box: Sandbox) -> None:
+    before = pid_of(box)
+    with pytest.raises(QuarantineError) as caught:
+        box.call({"act": "raise"}, SECRET.encode(), timeout_s=20)
+    assert caught.value.reason == "parser_failed"
+    assert "KeyError" in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert pid_of(box) == before
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        ("exhaust", "out_of_memory"),
+        ("kill", "out_of_memory"),
+        ("abort", "crashed"),
+        ("exit", "crashed"),
+        ("not_json", "parser_failed"),
+    ],
+)
+def test_a_failing_child_is_told_by_its_reason_and_the_next_call_works(box: Sandbox, act: str, reason: str) -> None:
+    assert reason_of(box, act) == reason
+    assert pid_of(box)
+
+
+def test_a_child_over_its_time_is_killed_and_replaced(box: Sandbox) -> None:
+    before = pid_of(box)
+    began = time.monotonic()
+    assert reason_of(box, "hang", timeout_s=0.5) == "timeout"
+    assert time.monotonic() - began < 5
+    assert not is_running(before)
+    assert pid_of(box) != before
+
+
+@pytest.mark.parametrize("garbage", [b"\xff" * 50, b"{}" * 50, b"\x00\x00\x00\x02[]", b"\x00\x00\x00\x09[[[[[[[[["])
+def test_garbage_in_place_of_an_answer_is_a_crash(box: Sandbox, garbage: bytes) -> None:
+    assert reason_of(box, "garbage", body=garbage) == "crashed"
+    assert pid_of(box)
+
+
+def test_an_answer_over_the_limit_is_too_large(box: Sandbox) -> None:
+    assert reason_of(box, "big", n=module.MAX_REPLY_BYTES) == "too_large"
+
+
+def test_what_a_library_prints_does_not_reach_the_frames(box: Sandbox) -> None:
+    assert box.call({"act": "print"}, b"", timeout_s=20) == {"stdin": 0}
+    assert pid_of(box)
+
+
+def test_the_child_sees_nothing_of_its_parents_environment(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENSTOCK_MASTER_KEY", SECRET)
+    seen = box.call({"act": "surroundings"}, b"", timeout_s=20)
+    folder = seen["cwd"]
+    assert seen["environment"] == {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "HOME": folder,
+        "TMPDIR": folder,
+        "HF_HUB_OFFLINE": "1",
+        "DO_NOT_TRACK": "true",
+        "SCARF_NO_ANALYTICS": "true",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    assert seen["folder"] == []
+    assert isinstance(seen["path"], list)
+    assert str(folder) not in seen["path"]
+    assert "" not in seen["path"]
+    assert seen["leader"] is True
+    assert seen["limits"] == {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0, "RLIMIT_NOFILE": 64, "RLIMIT_AS": 2**29}
+
+
+def test_the_private_folder_goes_with_the_child(box: Sandbox) -> None:
+    folder = Path(str(box.call({"act": "surroundings"}, b"", timeout_s=20)["cwd"]))
+    assert folder.is_dir()
+    box.close()
+    assert not folder.exists()
+
+
+def test_network_programs_files_and_torch_are_out_of_reach(box: Sandbox) -> None:
+    refused = box.call({"act": "escape"}, b"", timeout_s=20)
+    native = refused.pop("native_errno")
+    assert refused == {
+        "socket": "PermissionError",
+        "name": "PermissionError",
+        "program": "PermissionError",
+        "shell": "PermissionError",
+        "fork": "PermissionError",
+        "file": "FileNotFoundError",  # tempfile finds no folder that a byte can be written to
+        "torch": "ModuleNotFoundError",
+    }
+    assert native in {"101", "115"}  # ENETUNREACH in a namespace of its own, else EINPROGRESS
+
+
+def test_a_folder_in_the_cwd_cannot_shadow_our_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "__init__.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    with served() as box:
+        assert pid_of(box)
+
+
+def test_a_module_that_cannot_be_prepared_is_no_fault_of_the_document() -> None:
+    with served("no_such_module") as box, pytest.raises(DependencyError, match="ModuleNotFoundError"):
+        box.call({}, b"", timeout_s=20)
+
+
+def test_a_child_without_memory_to_start_is_no_fault_of_the_document() -> None:
+    with served(address_space_bytes=2**20) as box, pytest.raises(DependencyError):
+        box.call({}, b"", timeout_s=20)
+
+
+def test_a_child_killed_while_idle_costs_no_document(box: Sandbox) -> None:
+    before = pid_of(box)
+    os.kill(before, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while is_running(before) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert pid_of(box) != before
+
+
+def test_a_child_that_has_grown_is_replaced(box: Sandbox) -> None:
+    grown = box.call({"act": "keep", "n": module.MAX_RSS_GROWTH_BYTES + 2**24}, b"", timeout_s=20)
+    assert pid_of(box) != grown["pid"]
+
+
+def test_a_child_is_replaced_after_its_calls(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_CALLS_PER_CHILD", 3)
+    pids = [pid_of(box) for _ in range(6)]
+    assert pids[0] == pids[1] == pids[2] != pids[3] == pids[4] == pids[5]
+
+
+def test_threads_take_turns(box: Sandbox) -> None:
+    answers: list[object] = []
+
+    def ask(number: int) -> None:
+        answers.append((number, box.call({"act": "echo", "n": number}, b"", timeout_s=20)["header"]))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers, key=str) == [(number, {"act": "echo", "n": number}) for number in range(8)]
+
+
+def test_the_child_outlives_the_thread_that_started_it(box: Sandbox) -> None:
+    pids: list[int] = []
+    thread = threading.Thread(target=lambda: pids.append(pid_of(box)))
+    thread.start()
+    thread.join()
+    time.sleep(0.1)
+    assert pid_of(box) == pids[0]
+
+
+@pytest.mark.parametrize("act", ["hang", "sleep"])
+def test_the_child_dies_with_its_parent_in_the_middle_of_a_call(act: str, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(HERE), act], env={"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        time.sleep(0.2)
+        assert is_running(child)
+        parent.kill()
+    deadline = time.monotonic() + 5
+    while is_running(child) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_running(child)
+
+
+def test_closing_twice_is_harmless_and_a_closed_sandbox_starts_again(box: Sandbox) -> None:
+    before = pid_of(box)
+    box.close()
+    box.close()
+    assert not is_running(before)
+    assert pid_of(box) != before

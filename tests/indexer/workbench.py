@@ -1,0 +1,368 @@
+"""A home with everything that works on it, small and without models or child processes, for tests to take apart."""
+
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+
+from connectors.base import Change, Cursor, Delete, Listing, Refused, SourceDocument, Upsert
+from gateway.keys import ApiKeyRow
+from indexer import catalog, register
+from indexer import home as homes
+from indexer.database import Database
+from indexer.embed import Embedder, EmbedderIdentity, Vectors
+from indexer.formats.elements import quarantine
+from indexer.generation import Generation
+from indexer.home import Home
+from indexer.keyring import Keyring
+from indexer.passages import TokenCounter
+from indexer.redact import Redactor
+from indexer.sandbox import JSON, Sandbox
+from indexer.seal import Key
+from indexer.sync import Progress, Report, Workshop, sync
+from indexer.tables import TABLES
+from policies import manifest
+from policies.errors import QuarantineError
+from policies.ledger import AuditRow, Record, records
+from policies.manifest import Source
+from policies.model import Access, DocumentId, Node
+from tests.fakes import HashEmbedder, count_words
+from tests.policies import handbook
+
+NOW = handbook.NOW
+MASTER = Key(b"m" * 32)
+ACTOR = "operator:test"
+MODIFIED = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+NAMES = re.compile(r"\bZed\w*")
+"""What the fake detector takes for a person's name."""
+
+
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, span: timedelta) -> None:
+        self.now += span
+
+
+class FakeParser(Sandbox):
+    """Every line that is not blank is an element. `!reason` as the first line is what the parser refuses with."""
+
+    def __init__(self) -> None:
+        super().__init__("indexer.parse", stage="parse", address_space_bytes=0, start_timeout_s=0)
+        self.parsed = 0
+
+    def call(self, header: Mapping[str, JSON], body: bytes, *, timeout_s: float) -> dict[str, JSON]:
+        assert timeout_s > 0
+        self.parsed += 1
+        lines = [line for line in body.decode().splitlines() if line.strip()]
+        if lines and lines[0] == "!encrypted":
+            raise quarantine("encrypted")
+        if lines and lines[0] == "!fault":
+            raise ZeroDivisionError("with the document's text in the message")
+        title = lines.pop(0).removeprefix("# ") if lines and lines[0].startswith("# ") else None
+        elements: list[JSON] = [[line, "text", 0, None] for line in lines]
+        return {"kind": "txt", "title": title, "elements": elements, "skipped_parts": 0, "name": header["name"]}
+
+
+class FakeDetector:
+    """Finds names that begin with Zed. `broken` is raised in place of an answer."""
+
+    def __init__(self) -> None:
+        self.broken: QuarantineError | None = None
+
+    def call(self, header: Mapping[str, JSON], body: bytes, *, timeout_s: float) -> dict[str, JSON]:
+        assert body == b""
+        assert timeout_s > 0
+        if self.broken is not None:
+            raise self.broken
+        texts = header["texts"]
+        assert isinstance(texts, list)
+        spans: list[JSON] = [
+            [[match.start(), match.end(), "MEDICAL"] for match in NAMES.finditer(str(text))] for text in texts
+        ]
+        return {"spans": spans}
+
+
+class CountingEmbedder(HashEmbedder):
+    """Counts the passages and queries it was asked for."""
+
+    def __init__(self) -> None:
+        self.passages = 0
+        self.queries = 0
+
+    def embed_document(self, texts: Sequence[str]) -> Vectors:
+        self.passages += len(texts)
+        return super().embed_document(texts)
+
+    def embed_query(self, text: str) -> Vectors:
+        self.queries += 1
+        return super().embed_query(text)
+
+
+class FakeStages:
+    """The stages of ingestion without models or processes."""
+
+    def __init__(self) -> None:
+        self.fake_parser = FakeParser()
+        self.detector = FakeDetector()
+        self.counting = CountingEmbedder()
+        self.redactor = Redactor(self.detector)
+        self.identity: EmbedderIdentity = HashEmbedder.identity
+
+    @property
+    def parser(self) -> Sandbox:
+        return self.fake_parser
+
+    @property
+    def tokens(self) -> TokenCounter:
+        return count_words
+
+    @property
+    def embedder_identity(self) -> EmbedderIdentity:
+        return self.identity
+
+    @property
+    def embedder(self) -> Embedder:
+        return self.counting
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """A document at the fake origin."""
+
+    content: bytes
+    modified: datetime | None = MODIFIED
+    created: datetime | None = None
+    access: Access | None = None
+    stamped: bool = True
+
+
+def text(*lines: str) -> File:
+    """A document of these lines, the first of which is its title."""
+    return File(content="\n".join(("# " + lines[0], *lines[1:])).encode())
+
+
+@dataclass
+class FakeOrigin:
+    """An origin whose files, by origin id, a test may change at will. `extra` is listed behind them."""
+
+    files: dict[str, File] = field(default_factory=dict)
+    extra: list[Change] = field(default_factory=list)
+    complete: bool = True
+    fetched: list[str] = field(default_factory=list)
+    on_fetch: Callable[[str], None] = lambda _: None
+
+    def list(self, cursor: Cursor | None) -> Listing:
+        assert cursor is None
+        listed: list[Change] = [Upsert(document=self.document(origin_id)) for origin_id in sorted(self.files)]
+        return Listing(changes=iter([*listed, *self.extra]), complete=self.complete, cursor=None)
+
+    def fetch(self, document: SourceDocument, *, max_bytes: int) -> bytes:
+        self.on_fetch(document.origin_id)
+        self.fetched.append(document.origin_id)
+        content = self.files[document.origin_id].content
+        if len(content) > max_bytes:
+            raise QuarantineError("It is too large.", reason="too_large", stage="fetch", mend="Split it.")
+        return content
+
+    def permissions(self, documents: Sequence[SourceDocument]) -> dict[str, Access]:
+        asked = {document.origin_id for document in documents}
+        return {name: file.access for name, file in self.files.items() if name in asked and file.access}
+
+    def document(self, origin_id: str) -> SourceDocument:
+        file = self.files[origin_id]
+        stamp = f"{len(file.content)}-{hash(file.content)}-{file.modified}" if file.stamped else ""
+        return SourceDocument(
+            origin_id=origin_id,
+            name=origin_id.rpartition("/")[2],
+            uri=f"https://origin.example/{origin_id}",
+            size_bytes=len(file.content),
+            stamp=stamp,
+            created=file.created,
+            modified=file.modified,
+        )
+
+
+def gone(origin_id: str) -> Delete:
+    return Delete(origin_id=origin_id)
+
+
+def refused(origin_id: str) -> Refused:
+    return Refused(origin_id=origin_id, reason="symbolic_link", mend="Put the file there.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """A home, open."""
+
+    home: Home
+    database: Database
+    keyring: Keyring
+    stages: FakeStages
+    clock: Clock
+    origin: FakeOrigin
+    workshop: Workshop
+
+    def apply(self, *swaps: tuple[str, str]) -> Source:
+        """Put the handbook's manifest, bent, in force."""
+        source, content = handbook.source(*swaps), handbook.bend(*swaps)
+        register.apply(self.workshop, source, manifest=content, path=Path("hr.yaml"), actor=ACTOR)
+        return source
+
+    def sync(
+        self,
+        source: Source,
+        *,
+        confirm_deletes: bool = False,
+        retry_quarantined: bool = False,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> Report:
+        return sync(
+            self.workshop,
+            source,
+            self.origin,
+            actor=ACTOR,
+            progress=progress,
+            confirm_deletes=confirm_deletes,
+            retry_quarantined=retry_quarantined,
+        )
+
+    def id(self, source: Source, origin_id: str) -> DocumentId:
+        return self.keyring.document_id(source.name, origin_id)
+
+    def registered(self, source: Source) -> catalog.Registration:
+        with self.database.reading() as session:
+            return catalog.require(session, source.name)
+
+    def documents(self, source: Source) -> dict[DocumentId, catalog.Document]:
+        with self.database.reading() as session:
+            return catalog.documents(session, source.name)
+
+    def hidden(self, source: Source) -> frozenset[DocumentId]:
+        with self.database.reading() as session:
+            return catalog.hidden(session, source.name)
+
+    def generation(self, source: Source) -> Generation:
+        """The generation that serves, verified."""
+        registered = self.registered(source)
+        assert registered.generation is not None
+        assert registered.generation_digest is not None
+        folder = self.home.generation(source.name, registered.generation)
+        return Generation(registered.generation, folder, digest=registered.generation_digest)
+
+    def served(self, source: Source) -> frozenset[DocumentId]:
+        """The documents of the serving generation that are not hidden."""
+        named = frozenset(member.document for member in self.generation(source).members())
+        return named - self.hidden(source)
+
+    def audit(self) -> list[Record]:
+        with self.database.reading() as session:
+            return list(records(session))
+
+    def close(self) -> None:
+        self.database.close()
+        self.keyring.close()
+
+
+def create(root: Path) -> None:
+    """Make an empty home."""
+    homes.create(root, store_region="gb", now=NOW)
+
+
+@contextmanager
+def opened(root: Path, *, origin: FakeOrigin | None = None, now: datetime = NOW, first_id: int = 1) -> Iterator[Bench]:
+    """The home in `root` as a process has it open, closed with the block. Ids count up from `first_id`."""
+    home = homes.find(root)
+    database = Database(home.catalog, [*TABLES, AuditRow, ApiKeyRow])
+    database.create()
+    keyring = Keyring(home.keyring, MASTER)
+    stages, clock = FakeStages(), Clock(now)
+    numbers = itertools.count(first_id)
+    bench = Bench(
+        home=home,
+        database=database,
+        keyring=keyring,
+        stages=stages,
+        clock=clock,
+        origin=origin or FakeOrigin(),
+        workshop=Workshop(
+            home=home,
+            database=database,
+            keyring=keyring,
+            stages=stages,
+            node=Node(process_region="gb", store_region="gb"),
+            clock=clock,
+            new_id=lambda: f"{next(numbers):024x}",
+        ),
+    )
+    try:
+        yield bench
+    finally:
+        bench.close()
+
+
+def with_database(bench: Bench, database: Database) -> Bench:
+    """The same bench on another database object."""
+    return replace(bench, database=database, workshop=replace(bench.workshop, database=database))
+
+
+class Killed(BaseException):
+    """What a process that dies looks like from inside."""
+
+
+@contextmanager
+def killed_at(step: int, files: frozenset[str]) -> Iterator[list[int]]:
+    """Run the block until Python is about to run its `step`-th (from 0) line of these files, which raises `Killed`.
+
+    Lines count once each, at their first run. Yields the list of those that were run, by number.
+    """
+    run: dict[tuple[str, int], None] = {}
+    passed: list[int] = []
+
+    def trace(frame: FrameType, event: str, _: object) -> object:
+        if frame.f_code.co_filename not in files:
+            return None
+        place = (frame.f_code.co_filename, frame.f_lineno)
+        if event == "line" and place not in run:
+            if len(run) == step:
+                sys.settrace(None)
+                raise Killed
+            run[place] = None
+            passed.append(frame.f_lineno)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)  # type: ignore[arg-type]  # the stub wants a recursive type that cannot be written
+    try:
+        yield passed
+    finally:
+        sys.settrace(before)
+
+
+def everything_below(root: Path) -> Mapping[Path, bytes]:
+    """Every file below a folder with its bytes, read without the scanner that is under test."""
+    return {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+def places_of(needle: bytes, root: Path) -> list[str]:
+    """Where a byte string lies below a folder: in files, or in names of files."""
+    return [
+        str(path.relative_to(root))
+        for path, content in everything_below(root).items()
+        if needle in content or needle in str(path.relative_to(root)).encode()
+    ]
+
+
+def parse_manifest(text: str) -> Source:
+    return manifest.parse(text, path="hr.yaml")

@@ -1,0 +1,178 @@
+import pytest
+
+from tests.policies.handbook import RULES, problem, problems, source
+
+
+def test_the_recognised_interest_is_british() -> None:
+    swap = ("basis: legitimate_interests", "basis: recognised_legitimate_interest")
+    assert source(swap).policy.lawful_basis.basis == "recognised_legitimate_interest"
+    line, key, message, _ = problem(swap, ("regime: uk-gdpr", "regime: gdpr"))
+    assert (line, key) == (12, "policy.lawful_basis.basis")
+    assert message == "'recognised_legitimate_interest' is not known in the regime gdpr."
+
+
+def test_the_united_states_have_bases_of_their_own() -> None:
+    american = ("regime: uk-gdpr", "regime: us")
+    assert source(american, ("basis: legitimate_interests", "basis: sector_rule")).policy.regime == "us"
+    assert problem(american)[3] == "Write one of: consent, contract, legal_obligation, notice, sector_rule."
+
+
+def test_a_condition_for_special_categories_is_one_the_regime_knows() -> None:
+    assert problem(("special_categories: none", "special_categories: {condition: zzz, reference: x}"))[:3] == (
+        13,
+        "policy.special_categories.condition",
+        "'zzz' is not known in the regime uk-gdpr.",
+    )
+    assert problem(("special_categories: none", "special_categories: {condition: legal_claims}"))[1] == (
+        "policy.special_categories.reference"
+    )
+    assert problem(("special_categories: none", "special_categories: some"))[1] == "policy.special_categories"
+
+
+@pytest.mark.parametrize("key", ["store", "process", "serve"])
+def test_a_region_the_law_does_not_reach_needs_a_transfer(key: str) -> None:
+    listed = {"store": "store: [gb", "process": "process: [gb", "serve": "serve: [gb"}[key]
+    transfer = "transfers: [{to: in, mechanism: idta, reference: x, checked_on: 2026-03-31}]"
+    line, at, message, mend = problem((listed, f"{listed}, in"))
+    assert (line, at) == (16, f"policy.residency.{key}")
+    assert message == "Data may not go to 'in' under uk-gdpr without a transfer mechanism."
+    assert mend == ("Remove it, or add: transfers: [{to: in, mechanism: idta, reference: …, checked_on: …}].")
+    assert source((listed, f"{listed}, in"), ("transfers: []", transfer)).policy.residency.transfers[0].to == "in"
+
+
+def test_the_usual_mechanism_is_the_one_of_the_regime() -> None:
+    assert "mechanism: scc" in problem(("regime: uk-gdpr", "regime: gdpr"), ("[gb, eu]", "[gb, in]"))[3]
+
+
+@pytest.mark.parametrize(
+    ("transfer", "key", "message", "mend"),
+    [
+        (
+            "{to: gb, mechanism: idta, reference: x, checked_on: 2026-03-31}",
+            "policy.residency.transfers[0].to",
+            "'gb' is at home under uk-gdpr, so this is no transfer.",
+            "Remove the transfer; store, process and serve are enough.",
+        ),
+        (
+            "{to: us, mechanism: scc, reference: x, checked_on: 2026-03-31}",
+            "policy.residency.transfers[0].mechanism",
+            "'scc' does not carry data to 'us' under uk-gdpr.",
+            "Write one of: bcr, derogation, dpf, idta.",
+        ),
+        (
+            "{to: in, mechanism: adequacy, reference: x, checked_on: 2026-03-31}",
+            "policy.residency.transfers[0].mechanism",
+            "'adequacy' does not carry data to 'in' under uk-gdpr.",
+            "Write one of: bcr, derogation, idta.",
+        ),
+        (
+            "{to: ca, mechanism: dpf, reference: x, checked_on: 2026-03-31}",
+            "policy.residency.transfers[0].mechanism",
+            "'dpf' does not carry data to 'ca' under uk-gdpr.",
+            "Write one of: adequacy, bcr, derogation, idta.",
+        ),
+        (
+            (
+                "{to: in, mechanism: bcr, reference: x, checked_on: 2026-03-31}, "
+                "{to: in, mechanism: bcr, reference: y, checked_on: 2026-04-30}"
+            ),
+            "policy.residency.transfers[1]",
+            "The transfer stands in the list twice.",
+            "Keep one of the two.",
+        ),
+    ],
+)
+def test_a_transfer_that_carries_nothing_is_refused(transfer: str, key: str, message: str, mend: str) -> None:
+    assert problem(("transfers: []", f"transfers: [{transfer}]")) == (16, key, message, mend)
+
+
+def test_the_united_states_have_no_rule_on_transfers() -> None:
+    american = (("regime: uk-gdpr", "regime: us"), ("basis: legitimate_interests", "basis: notice"))
+    assert source(*american, ("[gb, eu]", "[us, in]")).policy.residency.serve == ("in", "us")
+    transfer = "transfers: [{to: in, mechanism: scc, reference: x, checked_on: 2026-03-31}]"
+    assert problem(*american, ("transfers: []", transfer))[1] == "policy.residency.transfers"
+
+
+def test_who_is_denied_is_not_allowed() -> None:
+    assert problem(("deny: [group:contractors]", "deny: [group:staff]"))[:3] == (
+        18,
+        "policy.access.allow",
+        "'group:staff' is allowed and denied; deny wins, so allowing it does nothing.",
+    )
+    assert problem(("allow: [group:board]", "allow: [group:contractors]"))[1] == (
+        "policy.access.documents.rules[0].allow"
+    )
+    assert problem(("allow: [group:board]", "allow: [user:a], deny: [user:a]"))[1] == (
+        "policy.access.documents.rules[0].allow"
+    )
+
+
+def test_a_rule_behind_a_wider_one_is_refused() -> None:
+    rule = '{match: "board/**", allow: [group:board]}'
+    assert problem((rule, f"{rule}, {{match: board/pay/*, allow: [user:ann]}}")) == (
+        20,
+        "policy.access.documents.rules[1].match",
+        "The rule can never match: rule 1 takes everything it names.",
+        "Put the narrower rule first, or remove this one.",
+    )
+    assert problem((rule, f"{rule}, {rule}"))[1] == "policy.access.documents.rules[1].match"
+
+
+def test_documents_from_rules_have_rules() -> None:
+    assert problem((RULES, "documents: {from: rules}"))[:3] == (20, "policy.access.documents", "There are no rules.")
+
+
+def test_documents_from_the_connector_have_no_rules_and_an_age() -> None:
+    assert problem(("documents: {from: rules", "documents: {from: connector"))[1] == "policy.access.documents.rules"
+    assert problem((RULES, "documents: {from: connector}"), ("    max_age: PT15M\n", ""))[:3] == (
+        17,
+        "policy.access",
+        "Mirrored permissions need an age after which they admit nobody.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("redaction", "message"),
+    [
+        ("{profile: balanced}", "Redaction needs to know the documents' languages."),
+        ("{profile: none}", "Profile 'none' lets everything through and needs a reason."),
+    ],
+)
+def test_redaction_says_what_it_needs(redaction: str, message: str) -> None:
+    assert problem(("{profile: balanced, languages: [en, fr]}", redaction))[:3] == (22, "policy.redaction", message)
+
+
+def test_special_categories_are_personal_data() -> None:
+    assert problem(
+        ("{profile: balanced, languages: [en, fr]}", "{profile: none, reason: None in there.}"),
+        ("special_categories: none", "special_categories: {condition: legal_claims, reference: x}"),
+    )[:2] == (22, "policy.redaction.profile")
+
+
+_CONTRACT = "  contract: {processor_agreement: DPA-2026-007, dpia: DPIA-2026-003}\n"
+
+
+def test_an_active_source_needs_its_papers() -> None:
+    found = problems((_CONTRACT, ""))
+    assert [(line, key) for line, key, *_ in found] == [(9, "policy.contract"), (9, "policy.contract")]
+    assert found[0][2] == "An active source needs its processor agreement (GDPR Art. 28(3))."
+    assert found[1][2] == "An active source needs an impact assessment (GDPR Art. 35)."
+
+
+@pytest.mark.parametrize("state", ["draft", "suspended"])
+def test_a_source_that_is_not_active_may_lack_them(state: str) -> None:
+    assert source((_CONTRACT, ""), ("state: active", f"state: {state}")).state == state
+
+
+def test_a_reason_stands_in_for_an_impact_assessment_but_not_beside_it() -> None:
+    contract = source(("dpia: DPIA-2026-003", "dpia_not_required: Public texts.")).policy.contract
+    assert (contract.dpia, contract.dpia_not_required) == (None, "Public texts.")
+    assert problem(("dpia: DPIA-2026-003", "dpia: DPIA-2026-003, dpia_not_required: Public texts."))[:2] == (
+        24,
+        "policy.contract.dpia_not_required",
+    )
+
+
+def test_the_united_states_ask_for_no_impact_assessment() -> None:
+    american = (("regime: uk-gdpr", "regime: us"), ("basis: legitimate_interests", "basis: notice"))
+    assert source(*american, (", dpia: DPIA-2026-003", "")).policy.contract.dpia is None
