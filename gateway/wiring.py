@@ -31,8 +31,8 @@ from indexer.tables import TABLES
 from policies.ledger import AuditRow
 from policies.model import Node
 
-EMBEDDING_THREADS = 2
-"""Chosen: a query does not get faster with more, and a second process (serve beside sync) finds cores left."""
+EMBEDDING_THREADS = 1
+"""Chosen: a second thread waits by spinning, and where the cores are busy a passage then costs five times as much."""
 _CPUINFO = Path("/proc/cpuinfo")
 
 

@@ -177,7 +177,7 @@ def _entries(
         anchor = source.anchor(
             created=document.revision.created, modified=document.revision.modified, ingested=document.revision.ingested
         )
-        gone = document.revision.id not in keys or tombstones.get(document.id) == document.revision.version
+        gone = document.revision.id not in keys or (document.id, document.revision.version) in tombstones
         if gone or anchor is None:
             left_out.append(document.id)
         else:

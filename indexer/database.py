@@ -8,10 +8,10 @@ from sqlite3 import Connection as SqliteConnection
 from typing import TypeVar
 
 from sqlalchemy import Connection, Table, create_engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlmodel import Session, SQLModel
 
-from policies.errors import ConflictError, DependencyError, PenstockError
+from policies.errors import ConflictError, DependencyError, IntegrityError, PenstockError
 
 T = TypeVar("T")
 
@@ -42,8 +42,12 @@ class Database:
         event.listen(self._engine, "begin", _on_begin)
 
     def create(self) -> None:
-        """Make the tables that do not exist yet."""
-        with self._writing_engine.begin() as connection:
+        """Make the tables that do not exist yet.
+
+        Raises:
+            ConflictError, DependencyError, IntegrityError: as for `writing`.
+        """
+        with _database_errors(self.path), self._writing_engine.begin() as connection:
             SQLModel.metadata.create_all(connection, tables=self._tables)
 
     @contextmanager
@@ -52,6 +56,7 @@ class Database:
 
         Raises:
             DependencyError: the database cannot be read.
+            IntegrityError: the file is damaged.
         """
         with _database_errors(self.path), Session(self._engine) as session:
             yield session
@@ -63,6 +68,7 @@ class Database:
         Raises:
             ConflictError: another writer held the lock for longer than the busy timeout.
             DependencyError: the database cannot be written; nothing was changed.
+            IntegrityError: the file is damaged.
         """
         session = Session(self._writing_engine, expire_on_commit=False)
         with _database_errors(self.path), session, session.begin():
@@ -83,8 +89,11 @@ class Database:
 
     def integrity_problems(self) -> tuple[str, ...]:
         """What SQLite's own integrity check finds, empty when all is well."""
-        with self.reading() as session:
-            rows = session.connection().execute(text("PRAGMA integrity_check")).scalars().all()
+        try:
+            with self.reading() as session:
+                rows = session.connection().execute(text("PRAGMA integrity_check")).scalars().all()
+        except IntegrityError as error:
+            return (error.message,)
         return tuple(str(row) for row in rows if row != "ok")
 
     def close(self) -> None:
@@ -123,12 +132,17 @@ def _on_begin(connection: Connection) -> None:
 def _database_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except DatabaseError as error:
+        # The driver's own kinds below this one, such as a broken constraint, are faults of ours and stay as they are.
+        if type(error) not in (DatabaseError, OperationalError):
+            raise
         raise _translated(error, path) from error
 
 
-def _translated(error: OperationalError, path: Path) -> PenstockError:
+def _translated(error: DBAPIError, path: Path) -> PenstockError:
     cause = str(error.orig)
+    if type(error) is DatabaseError or "decode" in cause:
+        return IntegrityError(f"{path.name} is damaged.", mend="Restore it from its backup.")
     if "locked" in cause or "busy" in cause:
         return ConflictError(f"{path.name} is locked by another writer.", mend="Run the same command again.")
     return DependencyError(

@@ -29,7 +29,7 @@ LANGUAGES = ("en", "fr")
 MAX_RUN_CHARACTERS = 254
 """A longer run without a space is redacted whole. No address is longer (RFC 5321, section 4.5.3.1.3), and the time of
 some patterns grows with the square of it: at 40,000 characters Presidio's own e-mail pattern takes over a minute."""
-MAX_PASSES = 6  # chosen: twice what any text tried has needed
+MAX_PASSES = 6  # chosen: none of 529 real texts needed more than two
 CONTEXT_CHARACTERS = 2 * REACH_CHARACTERS
 """How far before a text what announces a value in it may begin: the reach, and the words themselves."""
 _THRESHOLD = 0.5

@@ -78,11 +78,12 @@ def create(root: Path, *, store_region: str, now: datetime) -> Home:
     Raises:
         SettingsError: there is something in that folder already, or it cannot be made.
     """
-    if root.exists() and any(root.iterdir()):
-        raise SettingsError(
-            f"{str(root)!r} is not empty.", mend="Name a new folder, or leave out `init` if this is your home already."
-        )
     try:
+        if root.exists() and any(root.iterdir()):
+            raise SettingsError(
+                f"{str(root)!r} is not empty.",
+                mend="Name a new folder, or leave out `init` if this is your home already.",
+            )
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         root.chmod(0o700)
         (root / "tmp").mkdir()

@@ -58,7 +58,7 @@ class TombstoneRow(SQLModel, table=True):
     __tablename__ = "tombstone"
 
     document: str = Field(primary_key=True)
-    version: str
+    version: str = Field(primary_key=True)
     purge: str
     at: str
 
@@ -156,17 +156,21 @@ class Keyring:
             for document, version in versions.items():
                 session.merge(TombstoneRow(document=document, version=version, purge=purge, at=now.isoformat()))
 
-    def tombstones(self) -> dict[DocumentId, str]:
-        """Every tombstone: document to the version that must not come back."""
+    def tombstones(self) -> frozenset[tuple[DocumentId, str]]:
+        """Every tombstone: a document with a version of it that must not come back."""
         with self.database.reading() as session:
             rows = session.connection().execute(select(_TOMBSTONE.c.document, _TOMBSTONE.c.version)).all()
-        return {DocumentId(row.document): row.version for row in rows}
+        return frozenset((DocumentId(row.document), row.version) for row in rows)
 
     def anchor(self, head: Head, *, now: datetime) -> None:
-        """Sign the head of the audit chain and keep it here."""
+        """Sign the head of the audit chain and keep it here.
+
+        The first anchor of a sequence number stays: a chain that was cut and grew again must not replace its proof.
+        """
         signature = self.sign(_head_bytes(head))
         with self.database.writing() as session:
-            session.merge(AnchorRow(sequence=head.sequence, hash=head.hash, signature=signature, at=now.isoformat()))
+            if session.get(AnchorRow, head.sequence) is None:
+                session.add(AnchorRow(sequence=head.sequence, hash=head.hash, signature=signature, at=now.isoformat()))
 
     def anchors(self) -> tuple[Head, ...]:
         """Every anchored head, in order.

@@ -236,7 +236,7 @@ class _Run:
             return self._leave(known, item, access)
         content = self._connector.fetch(item, max_bytes=source.limits.max_document_bytes)
         version = workshop.keyring.version(content)
-        if self._tombstones.get(document) == version:
+        if (document, version) in self._tombstones:
             raise QuarantineError(
                 "This content of it was purged and must not come back.",
                 reason="tombstoned",

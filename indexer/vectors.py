@@ -65,6 +65,8 @@ class Vectors:
         Raises:
             IntegrityError: a block is not the index it should be.
         """
+        # One query is one thread's work; idle OpenMP threads spin, and on busy cores that made a scan 30 times slower.
+        faiss.omp_set_num_threads(1)
         self.dim = dim
         self.rows = blocks[-1].last if blocks else 0
         self._blocks = tuple(blocks)
@@ -108,6 +110,10 @@ class Vectors:
                 out[inside] = np.einsum("ij,j->i", codes[rows[inside] - block.first].astype(np.float32), query)
         return out
 
+    def codes(self) -> NDArray[np.float16]:
+        """A copy of all vectors, shape (n, dim), float16: what is scanned."""
+        return np.concatenate([np.zeros((0, self.dim), dtype=VECTOR_DTYPE), *self._codes])
+
     def shared_rows(self, wanted: Collection[bytes]) -> frozenset[bytes]:
         """Those of the given vectors (as half-float bytes) that some row holds, bit for bit."""
         sought = frozenset(wanted)
@@ -139,13 +145,19 @@ def _search_block(
     else:
         selector = faiss.IDSelectorRange(*pieces[0])
     parameters = None if allowed.all() else faiss.SearchParameters(sel=selector)
-    scores, rows = index.search(query.reshape(1, -1), min(k, int(allowed.sum())), params=parameters)
+    visible = int(allowed.sum())
+    asked = min(k + 1, visible)
+    scores, rows = (found[0] for found in index.search(query.reshape(1, -1), asked, params=parameters))
+    while asked < visible and scores[k - 1] == scores[-1]:
+        # Which of several equal rows FAISS keeps depends on what else stands in the block: ask until none is left out.
+        asked = min(4 * asked, visible)
+        scores, rows = (found[0] for found in index.search(query.reshape(1, -1), asked, params=parameters))
     if (rows < 0).any() or not allowed[rows].all():
         # FAISS has dropped selectors silently before (facebookresearch/faiss#5584).
         raise IntegrityError(
             "The vector index returned rows it was not asked for.", mend="Run: penstock verify --repair"
         )
-    return scores[0], rows[0]
+    return scores, rows
 
 
 def _coarsened(cuts: Sequence[int]) -> list[int]:

@@ -89,12 +89,12 @@ def is_genuine(signed: str, *, verifier: Callable[[bytes, bytes, bytes], bool], 
     """
     try:
         plain = json.loads(signed)
-        content, signature = plain["receipt"], base64.b64decode(plain["signature"]["value"], validate=True)
+        content, signature = _canonical(plain["receipt"]), base64.b64decode(plain["signature"]["value"], validate=True)
     except (ValueError, KeyError, TypeError) as error:
         raise RefusedError(
             "This is not a purge receipt.", mend="Name the JSON that `penstock purge run` printed."
         ) from error
-    return verifier(public_key, _canonical(content), signature)
+    return verifier(public_key, content, signature)
 
 
 def _canonical(content: Mapping[str, object]) -> bytes:

@@ -198,6 +198,8 @@ def _show_effect(one: Manifest, effect: "Effect") -> None:
 def _value(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_value(item)}' for key, item in value.items())}}}"
     return "none" if value is None else str(value)
 
 

@@ -55,7 +55,7 @@ def _is_card(digits: str) -> bool:
         case 14:
             issued = two in {36, 38, 39} or four in range(3000, 3060)
         case 15:
-            issued = two in {34, 37}
+            issued = two in {34, 37} or four in {1800, 2131}
         case 16:
             issued = two in {*range(40, 50), *range(51, 56)} or four in range(2221, 2721) or _is_long_card(two, four)
         case 19:

@@ -11,7 +11,7 @@ _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _NUMBER = r"(?:0?[1-9]|1[0-2])"
 _DAY_MONTH = rf"{_DAY}(?:st|nd|rd|th|er)?(?: of)?[ -]{{1,2}}{MONTH}"
 _MONTH_DAY = rf"{MONTH}\.?[ -]{{1,2}}{_DAY}(?:st|nd|rd|th)?"
-_TEXTUAL = rf"{_DAY_MONTH}\.?,?[ -]{{1,2}}(?:\d{{4}}|'?\d{{2}})|{_MONTH_DAY},?[ -]{{1,2}}\d{{4}}"
+_TEXTUAL = rf"{_DAY_MONTH}\.? ?,?[ -]{{1,2}}(?:\d{{4}}|'?\d{{2}})|{_MONTH_DAY} ?,?[ -]{{1,2}}\d{{4}}"
 _NUMERIC = (
     rf"\d{{4}}(?:-{_NUMBER}-|/{_NUMBER}/|\.{_NUMBER}\.){_DAY}"
     + "".join(rf"|(?:{_DAY}{mark}{_NUMBER}|{_NUMBER}{mark}{_DAY}){mark}\d{{4}}" for mark in ("/", "-", r"\."))

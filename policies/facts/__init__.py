@@ -33,9 +33,9 @@ class Ground(_Row):
 
 
 class Grounds(_Row):
-    """Every ground, as of `checked_on`."""
+    """Every ground, as of `compiled_on`."""
 
-    checked_on: date
+    compiled_on: date
     lawful_basis: tuple[Ground, ...]
     special_categories: tuple[Ground, ...]
 
@@ -50,7 +50,7 @@ class Group(_Row):
 class Regions(_Row):
     """ISO 3166-1 alpha-2 codes in lower case, groups of them, and where each regime is at home."""
 
-    checked_on: date
+    compiled_on: date
     countries: frozenset[str]
     groups: dict[str, Group]
     misspelt: dict[str, str]
@@ -83,9 +83,9 @@ class Adequacy(_Row):
 
 
 class Transfers(_Row):
-    """Every mechanism and finding, as of `checked_on`."""
+    """Every mechanism and finding, as of `compiled_on`."""
 
-    checked_on: date
+    compiled_on: date
     mechanisms: tuple[Mechanism, ...]
     adequacy: tuple[Adequacy, ...]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer import lexicon
-from indexer.lexicon import K1, B, Lexicon
+from indexer.lexicon import DELTA, K1, B, Lexicon
 from indexer.vectors import Ranges
 from policies.errors import IntegrityError
 
@@ -37,7 +37,7 @@ def _rows(*rows: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def _textbook(passages: Sequence[Sequence[str]], terms: Sequence[str]) -> list[float]:
-    """BM25 as in Robertson and Zaragoza 2009, with an idf that stays above 0, less its constant factor k1 + 1."""
+    """BM25+ as in Lv and Zhai 2011, with an idf that stays above 0, less the constant factor k1 + 1."""
     mean_length = sum(map(len, passages)) / len(passages) or 1
     scores = [0.0] * len(passages)
     for term in dict.fromkeys(terms):
@@ -45,7 +45,8 @@ def _textbook(passages: Sequence[Sequence[str]], terms: Sequence[str]) -> list[f
         idf = math.log(1 + (len(passages) - frequency + 0.5) / (frequency + 0.5))
         for row, passage in enumerate(passages):
             count = passage.count(term)
-            scores[row] += idf * count / (count + K1 * (1 - B + B * len(passage) / mean_length))
+            if count:
+                scores[row] += idf * (count / (count + K1 * (1 - B + B * len(passage) / mean_length)) + DELTA)
     return scores
 
 
@@ -84,7 +85,7 @@ def test_a_term_is_weighed_by_how_few_visible_passages_hold_it(index: Lexicon) -
     assert [(term.text, term.frequency) for term in scoring.terms] == [("leave", 2), ("travel", 1), ("unknown", 0)]
     assert [term.idf for term in scoring.terms] == pytest.approx([math.log(1.6), math.log(1 + 2.5 / 1.5), math.log(8)])
     assert scoring.passages == 3
-    assert scoring.attainable == pytest.approx(sum(term.idf for term in scoring.terms))
+    assert scoring.attainable == pytest.approx((1 + DELTA) * sum(term.idf for term in scoring.terms))
 
 
 def test_the_attainable_score_is_approached_but_not_exceeded(tmp_path: Path) -> None:

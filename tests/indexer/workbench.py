@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
+from zlib import crc32
 
 from connectors.base import Change, Cursor, Delete, Listing, Refused, SourceDocument, Upsert
 from gateway.keys import ApiKeyRow
@@ -38,8 +39,8 @@ NOW = handbook.NOW
 MASTER = Key(b"m" * 32)
 ACTOR = "operator:test"
 MODIFIED = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
-NAMES = re.compile(r"\bZed\w*")
-"""What the fake detector takes for a person's name."""
+ADDRESSES = re.compile(r"\bzed\w*@example\.org")
+"""What the fake detector takes for personal data."""
 
 
 class Clock:
@@ -76,7 +77,7 @@ class FakeParser(Sandbox):
 
 
 class FakeDetector:
-    """Finds names that begin with Zed. `broken` is raised in place of an answer."""
+    """Finds addresses of people called zed. `broken` is raised in place of an answer."""
 
     def __init__(self) -> None:
         self.broken: QuarantineError | None = None
@@ -89,7 +90,7 @@ class FakeDetector:
         texts = header["texts"]
         assert isinstance(texts, list)
         spans: list[JSON] = [
-            [[match.start(), match.end(), "MEDICAL"] for match in NAMES.finditer(str(text))] for text in texts
+            [[match.start(), match.end(), "EMAIL_ADDRESS"] for match in ADDRESSES.finditer(str(text))] for text in texts
         ]
         return {"spans": spans}
 
@@ -182,7 +183,7 @@ class FakeOrigin:
 
     def document(self, origin_id: str) -> SourceDocument:
         file = self.files[origin_id]
-        stamp = f"{len(file.content)}-{hash(file.content)}-{file.modified}" if file.stamped else ""
+        stamp = f"{len(file.content)}-{crc32(file.content)}-{file.modified}" if file.stamped else ""
         return SourceDocument(
             origin_id=origin_id,
             name=origin_id.rpartition("/")[2],

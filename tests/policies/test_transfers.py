@@ -86,6 +86,6 @@ def test_every_country_of_the_table_exists_and_is_found_once_for_a_regime() -> N
     assert {country for _, country in pairs} | set(limits) <= facts.regions().countries
 
 
-def test_every_table_says_when_it_was_checked() -> None:
+def test_every_table_says_when_it_was_compiled() -> None:
     tables = (facts.grounds(), facts.regions(), facts.transfers())
-    assert all(table.checked_on <= NOW.date() for table in tables)
+    assert all(table.compiled_on <= NOW.date() for table in tables)

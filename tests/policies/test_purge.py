@@ -1,0 +1,112 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from policies.errors import RefusedError
+from policies.model import PolicyHash, SourceName
+from policies.purge import OUT_OF_REACH, Check, Receipt, is_genuine, sign
+
+PRIVATE = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
+PUBLIC = PRIVATE.public_key().public_bytes_raw()
+RECEIPT = Receipt(
+    purge="p1",
+    source=SourceName("hr-handbook"),
+    policy_hash=PolicyHash("ab"),
+    reason="The retention of P2Y from modified has passed. é",
+    actor="operator:ann",
+    planned_at="2026-11-21T12:00:00+00:00",
+    finished_at="2026-11-21T12:01:00+00:00",
+    documents=("d1", "d2"),
+    passages=3,
+    keys_destroyed=2,
+    files_scanned=10,
+    bytes_scanned=1000,
+    checks=(Check(what="documents in the catalog", searched=2, found=0),),
+)
+
+
+def verifier(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+@pytest.fixture
+def signed() -> str:
+    return sign(RECEIPT, signer=PRIVATE.sign, public_key=PUBLIC)
+
+
+def genuine(signed: str, public_key: bytes = PUBLIC) -> bool:
+    return is_genuine(signed, verifier=verifier, public_key=public_key)
+
+
+def test_a_receipt_is_json_that_says_everything_and_what_is_out_of_reach(signed: str) -> None:
+    content = json.loads(signed)["receipt"]
+    assert content["documents"] == ["d1", "d2"]
+    assert content["checks"] == [{"what": "documents in the catalog", "searched": 2, "found": 0}]
+    assert content["out_of_reach"] == list(OUT_OF_REACH)
+    assert set(content) == set(Receipt.__slots__)
+
+
+def test_a_receipt_is_genuine_for_its_home_alone(signed: str) -> None:
+    other = Ed25519PrivateKey.from_private_bytes(b"o" * 32).public_key().public_bytes_raw()
+    assert genuine(signed)
+    assert genuine(json.dumps(json.loads(signed)))
+    assert not genuine(signed, other)
+    assert not genuine(signed, b"short")
+
+
+def paths(value: Any, *above: str | int) -> list[tuple[str | int, ...]]:  # noqa: ANN401 - JSON
+    """The place of every leaf."""
+    match value:
+        case dict():
+            return [path for key, inner in value.items() for path in paths(inner, *above, key)]
+        case list():
+            return [path for place, inner in enumerate(value) for path in paths(inner, *above, place)]
+    return [above]
+
+
+def test_a_change_to_any_field_of_a_receipt_shows(signed: str) -> None:
+    places = paths(json.loads(signed)["receipt"])
+    assert len(places) == 20
+    for *above, last in places:
+        plain = json.loads(signed)
+        at = plain["receipt"]
+        for key in above:
+            at = at[key]
+        at[last] = at[last] + 1 if isinstance(at[last], int) else f"{at[last]}x"
+        assert not genuine(json.dumps(plain)), last
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda plain: plain["receipt"].pop("checks"),
+        lambda plain: plain["receipt"].update(more=1),
+        lambda plain: plain["receipt"]["documents"].append("d3"),
+        lambda plain: plain["receipt"].update(actor="ann"),
+        lambda plain: plain.update(receipt=None),
+        lambda plain: plain["signature"].update(value="AAAA"),
+    ],
+    ids=["field removed", "field added", "document added", "other actor", "no content", "other signature"],
+)
+def test_an_edited_receipt_is_not_genuine(signed: str, edit: Callable[[Any], object]) -> None:
+    plain = json.loads(signed)
+    edit(plain)
+    assert not genuine(json.dumps(plain))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "1", '{"receipt": {}}', '{"receipt": {}, "signature": {"value": "§"}}',
+             '{"receipt": {}, "signature": {"value": 1}}', '{"receipt": {}, "signature": []}',
+             '{"receipt": {"actor": "\\ud800"}, "signature": {"value": ""}}'],
+)  # fmt: skip
+def test_what_is_no_receipt_is_refused(text: str) -> None:
+    with pytest.raises(RefusedError, match="not a purge receipt"):
+        genuine(text)
