@@ -24,6 +24,10 @@ from policies.model import Caller, DocumentId, Node, Permit, Reason
 MANIFESTS_KEPT = 1024
 
 
+class ReplacedError(DependencyError):
+    """An index is not there as the catalog had it: damaged, or replaced after the catalog was read."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
     """A source of which a caller may see something, as it is at one instant."""
@@ -64,7 +68,8 @@ class Lookup:
         """The part of a source that this caller may search for this purpose now, or why there is none.
 
         Raises:
-            DependencyError: the source's index is damaged.
+            ReplacedError: the source's index is damaged, or was replaced meanwhile.
+            DependencyError: it was made with another embedder.
         """
         source = source_of(registered.manifest)
         generation = self.generation(registered)
@@ -105,21 +110,22 @@ class Lookup:
         except QuarantineError as error:
             raise DependencyError("The query could not be redacted.", mend="Shorten it, then retry.") from error
         (wording,) = redacted.texts
-        query = Query(
-            vector=question.vector(wording, self.embedder), terms=tuple(terms(wording, redaction.languages))
-        )
+        # The languages that the index was made with; those of the manifest may be newer.
+        languages = opened.generation.inventory.languages
+        query = Query(vector=question.vector(wording, self.embedder), terms=tuple(terms(wording, languages)))
         return search(opened.generation, query, within=opened.permits, hidden=opened.hidden, k=k)
 
     def generation(self, registered: catalog.Registration) -> Generation | None:
         """The generation that serves a source, None before the first.
 
         Raises:
-            DependencyError: it is damaged. Nothing of it is searched.
+            ReplacedError: it is damaged, or was replaced meanwhile. Nothing of it is searched.
+            DependencyError: it was made with another embedder.
         """
         try:
             generation = self.shelf.generation(registered)
         except IntegrityError as error:
-            raise DependencyError(error.message, mend=error.mend) from error
+            raise ReplacedError(error.message, mend=error.mend) from error
         if generation is not None and generation.inventory.embedder != self.embedder.identity.key:
             raise DependencyError(
                 f"The index of {registered.name!r} was made with another embedder.",

@@ -14,7 +14,7 @@ from gateway.answer import NOTHING_VISIBLE, Answer, CitedPassage, Confidence, Re
 from gateway.confidence import Model, features
 from gateway.guardrail import decide
 from gateway.identity import Identity
-from gateway.lookup import Lookup, Opened, Question, source_of
+from gateway.lookup import Lookup, Opened, Question, ReplacedError, source_of
 from indexer import calibrations, catalog
 from indexer.content import open_description, open_text
 from indexer.database import Database
@@ -33,12 +33,6 @@ from policies.model import (
 
 ANCHOR_EVERY = 256
 """Chosen: how many retrievals lie between two signed heads of the audit chain, so how many a cut end could hide."""
-_ATTEMPTS = 2
-"""A request whose index is replaced under it starts once more with the new one."""
-
-
-class _ReplacedError(Exception):
-    """A document's key went while the request was at work."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,14 +70,13 @@ class Retrieval:
             DependencyError: the query could not be redacted, or an index is damaged or was replaced too often.
         """
         now = self.clock()
-        for _ in range(_ATTEMPTS):
-            try:
-                answer, denials = self._answer(caller, request, now)
-            except _ReplacedError:
-                continue
-            self._record(caller, request, answer, denials, request_id=request_id, now=now)
-            return answer
-        raise DependencyError("The index was replaced while it was searched.", mend="Retry.")
+        try:
+            answer, denials = self._answer(caller, request, now)
+        except ReplacedError:
+            # Once more, with the index that is there now. A damaged one fails again.
+            answer, denials = self._answer(caller, request, now)
+        self._record(caller, request, answer, denials, request_id=request_id, now=now)
+        return answer
 
     def sources(self, caller: Caller) -> tuple[VisibleSource, ...]:
         """The sources of which this caller may see something, with the purposes it may use them for."""
@@ -162,7 +155,7 @@ class Retrieval:
         for opened, hit in best:
             place = (hit.revision, hit.ordinal)
             if place not in stored or hit.revision not in keys:
-                raise _ReplacedError
+                raise ReplacedError("The index was replaced while it was searched.", mend="Retry.")
             cited.append(_citation(opened, hit, keys[hit.revision], *stored[place]))
         return tuple(cited)
 

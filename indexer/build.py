@@ -41,8 +41,17 @@ class Built:
     digest: str
     documents: int
     passages: int
-    revisions: frozenset[KeyId]
+    contents: frozenset["Content"]
     left_out: tuple[DocumentId, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Content:
+    """What a generation depends on of a document: its revision, who may read it, and from when it is kept."""
+
+    revision: KeyId
+    class_id: ClassId
+    anchor: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +123,7 @@ def build(
         digest=hashlib.sha256(manifest).hexdigest(),
         documents=len(entries),
         passages=len(rows),
-        revisions=frozenset(entry.document.revision.id for entry in entries),
+        contents=frozenset(_content(source, entry.document) for entry in entries),
         left_out=left_out,
     )
 
@@ -128,11 +137,11 @@ def publish(database: Database, source: Source, built: Built, *, actor: str, now
     with database.writing() as session:
         current = catalog.documents(session, source.name)
         indexed = {
-            document.revision.id
+            _content(source, document)
             for document in current.values()
             if document.state is DocumentState.INDEXED and document.id not in built.left_out
         }
-        if indexed != built.revisions:
+        if indexed != built.contents:
             raise ConflictError(
                 f"Source {source.name!r} changed while its index was built.", mend="Run the same command again."
             )
@@ -158,7 +167,7 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
     if folder.is_dir():
         for path in folder.iterdir():
             if path.name != serving:
-                shutil.rmtree(path)
+                _remove(path)
         _sync_folder(folder)
     with database.writing() as session:
         catalog.forget(session, source.name, revisions)
@@ -174,16 +183,20 @@ def _entries(
     entries: list[_Entry] = []
     left_out: list[DocumentId] = []
     for document in indexed:
-        anchor = source.anchor(
-            created=document.revision.created, modified=document.revision.modified, ingested=document.revision.ingested
-        )
+        content = _content(source, document)
         gone = document.revision.id not in keys or (document.id, document.revision.version) in tombstones
-        if gone or anchor is None:
+        if gone or content.anchor is None:
             left_out.append(document.id)
         else:
-            entries.append(_Entry(document=document, class_id=class_of(document.access), anchor=anchor))
+            entries.append(_Entry(document=document, class_id=content.class_id, anchor=content.anchor))
     entries.sort(key=lambda entry: (entry.class_id, entry.anchor, entry.document.id))
     return entries, tuple(left_out)
+
+
+def _content(source: Source, document: catalog.Document) -> Content:
+    revision = document.revision
+    anchor = source.anchor(created=revision.created, modified=revision.modified, ingested=revision.ingested)
+    return Content(revision=revision.id, class_id=class_of(document.access), anchor=anchor)
 
 
 def _contents(
@@ -231,6 +244,13 @@ def _classes(entries: Sequence[_Entry], starts: NDArray[np.int64]) -> tuple[Visi
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _settle(temporary: Path, final: Path) -> None:

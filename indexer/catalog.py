@@ -243,6 +243,12 @@ def revisions(session: Session) -> frozenset[KeyId]:
     return frozenset(KeyId(revision) for revision in session.connection().execute(select(_REVISION.c.id)).scalars())
 
 
+def descriptions(session: Session) -> dict[KeyId, bytes]:
+    """The sealed description of every revision there is, current or not."""
+    rows = session.connection().execute(select(_REVISION.c.id, _REVISION.c.sealed))
+    return {KeyId(row.id): row.sealed for row in rows}
+
+
 def require(session: Session, source: SourceName) -> Registration:
     """A registered source.
 

@@ -8,20 +8,20 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnClause, literal_column, select, update
 from sqlmodel import Session, SQLModel
 
 from indexer import catalog
 from indexer.content import open_description, open_text, open_vector
 from indexer.generation import Generation
 from indexer.keyring import KeyId
-from indexer.scan import MIN_NEEDLE_BYTES, scan
+from indexer.scan import scan
 from indexer.seal import seal, unseal
 from indexer.sync import Workshop
 from indexer.tables import DocumentState, PurgeRow
@@ -38,9 +38,12 @@ _SEALED_NEEDLE_BYTES = 28
 """A nonce and the ciphertext behind it: random, so found only where these very bytes still lie."""
 _REFERENCE = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{8,}\b")
 """Ticket numbers, part numbers, pseudonyms: letters and digits together. Dates alone stand in many places."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\d")
+"""How a time begins, of which every table is full."""
 MIN_NAME_BYTES = 16
-"""Chosen: a shorter title or path can be a phrase that a manifest or a message holds as well."""
+"""Chosen: a shorter title, path or line can be a word of the tables' own."""
 _PURGE = SQLModel.metadata.tables["purge"]
+_BEGUN: ColumnClause[int] = literal_column("rowid")
 
 
 class Step(StrEnum):
@@ -117,25 +120,28 @@ def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
     with workshop.home.sole_writer(source.name):
         with workshop.database.reading() as session:
             unfinished = _unfinished(session, source.name)
-        receipts = [_carry_on(workshop, source, purge_id, actor=actor) for purge_id in unfinished]
+            finished = {json.loads(receipt)["receipt"]["purge"] for receipt in receipts(session, source.name)}
+        for purge_id in finished & workshop.keyring.needle_purges():
+            workshop.keyring.destroy(purge=purge_id)
+        signed = [_carry_on(workshop, source, purge_id, actor=actor) for purge_id in unfinished]
         with workshop.database.reading() as session:
             planned = plan(session, source, now=workshop.clock())
         if planned.documents:
             purge_id = workshop.new_id()
             _start(workshop, planned, purge_id, actor=actor)
-            receipts.append(_carry_on(workshop, source, purge_id, actor=actor))
-    return tuple(receipts)
+            signed.append(_carry_on(workshop, source, purge_id, actor=actor))
+    return tuple(signed)
 
 
 def receipts(session: Session, source: SourceName) -> tuple[str, ...]:
-    """The signed receipts of a source's finished purges."""
+    """The signed receipts of a source's finished purges, oldest first."""
     statement = select(_PURGE.c.receipt).where(_PURGE.c.source == source, _PURGE.c.receipt.is_not(None))
-    return tuple(session.connection().execute(statement.order_by(_PURGE.c.id)).scalars())
+    return tuple(session.connection().execute(statement.order_by(_BEGUN)).scalars())
 
 
 def _unfinished(session: Session, source: SourceName) -> list[str]:
     statement = select(_PURGE.c.id).where(_PURGE.c.source == source, _PURGE.c.step != Step.RECEIPTED.value)
-    return list(session.connection().execute(statement.order_by(_PURGE.c.id)).scalars())
+    return list(session.connection().execute(statement.order_by(_BEGUN)).scalars())
 
 
 def _start(workshop: Workshop, planned: PurgePlan, purge_id: str, *, actor: str) -> None:
@@ -239,42 +245,69 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, order: _Order, ne
     )
     with workshop.database.writing() as session:
         _move(session, purge_id, Step.RECEIPTED, receipt=signed, needles=None)
-        ledger.append(session, event, now=now)
+        head = ledger.append(session, event, now=now)
     workshop.keyring.destroy(purge=purge_id)
+    workshop.keyring.anchor(head, now=now)
     return signed
 
 
 def _check(workshop: Workshop, source: Source, order: _Order, needles: Needles) -> tuple[tuple[Check, ...], int, int]:
+    purged = frozenset(order.keys)
     with workshop.database.reading() as session:
         registered = catalog.require(session, source.name)
-        left = catalog.documents(session, source.name).keys() & order.versions.keys()
-        rows = catalog.revisions(session) & set(order.keys)
+        rows = catalog.revisions(session) & purged
     if registered.generation is None or registered.generation_digest is None:
         raise IntegrityError(f"Source {source.name!r} has no index.", mend="Run: penstock verify --repair")
     folder = workshop.home.generation(source.name, registered.generation)
     generation = Generation(registered.generation, folder, digest=registered.generation_digest)
-    served = sum(generation.rows_of(DocumentId(document)) is not None for document in order.versions)
+    served = purged & {member.revision for member in generation.members()}
     keys = workshop.keyring.document_keys(order.keys)
-    shared = generation.vectors.shared_rows(needles.vectors)
-    checks = [
-        Check(what="documents in the catalog", searched=len(order.versions), found=len(left)),
-        Check(what="revisions and passages in the catalog", searched=len(order.keys), found=len(rows)),
-        Check(what="documents in the search index", searched=len(order.versions), found=served),
-        Check(what="document keys in the keyring", searched=len(order.keys), found=len(keys)),
-    ]
+    result = scan(workshop.home.root, [*needles.sealed, *needles.texts, *needles.vectors])
+    found = frozenset().union(*result.found.values())
+    kept = _kept(workshop, found) if found else frozenset()
+    less_kept = "in every file, less those that a remaining document or a manifest holds too"
     sought = {
         "sealed descriptions, passages and vectors, in every file": needles.sealed,
-        "text of passages, titles, names and references, in every file": needles.texts,
-        "vectors bit for bit, in every file (less those a remaining document shares)": [
-            vector for vector in needles.vectors if vector not in shared
-        ],
+        f"text of passages, titles, names and references, {less_kept}": needles.texts,
+        f"vectors bit for bit, {less_kept}": needles.vectors,
     }
-    files = bytes_read = 0
-    for what, wanted in sought.items():
-        result = scan(workshop.home.root, wanted)
-        files, bytes_read = result.files, bytes_read + result.bytes_read
-        checks.append(Check(what=what, searched=len(wanted), found=sum(result.found.values())))
-    return tuple(checks), files, bytes_read
+    checks = (
+        Check(what="revisions and passages in the catalog", searched=len(purged), found=len(rows)),
+        Check(what="revisions in the search index", searched=len(purged), found=len(served)),
+        Check(what="document keys in the keyring", searched=len(purged), found=len(keys)),
+        *(
+            Check(what=what, searched=len(wanted), found=len((found & set(wanted)) - kept))
+            for what, wanted in sought.items()
+        ),
+    )
+    return checks, result.files, result.bytes_read
+
+
+def _kept(workshop: Workshop, found: frozenset[bytes]) -> frozenset[bytes]:
+    """Those of the needles found that are rightly there: a remaining document or a manifest holds them as well.
+
+    A lexicon has texts in lower case, so that upper and lower case count alike.
+    """
+    texts = {needle: needle.decode(errors="ignore").casefold() for needle in found}
+    kept: set[bytes] = set()
+    with workshop.database.reading() as session:
+        held = [registered.manifest for registered in catalog.registrations(session)]
+        described = catalog.descriptions(session)
+        for revision, key in workshop.keyring.document_keys(described).items():
+            description = open_description(key, revision, described[revision])
+            held += [description.origin_id, description.uri, description.title]
+            for passage in catalog.passages(session, revision):
+                held.append(open_text(key, revision, passage.ordinal, passage.text).indexed_text)
+                kept |= found & {open_vector(key, revision, passage.ordinal, passage.vector).tobytes()}
+            kept |= _texts_in(held, texts)
+            held.clear()
+        kept |= _texts_in(held, texts)
+    return frozenset(kept)
+
+
+def _texts_in(held: Sequence[str], texts: Mapping[bytes, str]) -> set[bytes]:
+    folded = "\n".join(held).casefold()
+    return {needle for needle, text in texts.items() if text and text in folded}
 
 
 def _needles(workshop: Workshop, session: Session, documents: Sequence[catalog.Document]) -> Needles:
@@ -284,23 +317,30 @@ def _needles(workshop: Workshop, session: Session, documents: Sequence[catalog.D
     keys = workshop.keyring.document_keys(document.revision.id for document in documents)
     for document in documents:
         revision = document.revision.id
-        key = keys[revision]
-        description = open_description(key, revision, document.revision.sealed)
+        stored = list(catalog.passages(session, revision))
         sealed.add(document.revision.sealed[:_SEALED_NEEDLE_BYTES])
-        texts |= {
-            text.encode() for text in (description.origin_id, description.name, description.uri, description.title)
-        }
-        for passage in catalog.passages(session, revision):
-            sealed |= {passage.text[:_SEALED_NEEDLE_BYTES], passage.vector[:_SEALED_NEEDLE_BYTES]}
+        sealed |= {part[:_SEALED_NEEDLE_BYTES] for passage in stored for part in (passage.text, passage.vector)}
+        key = keys.get(revision)
+        if key is None:
+            # A catalog restored from before an earlier purge: nobody can open this any more, here or in a backup.
+            continue
+        description = open_description(key, revision, document.revision.sealed)
+        texts |= _long((description.origin_id, description.name, description.uri, description.title))
+        for passage in stored:
             vectors.add(open_vector(key, revision, passage.ordinal, passage.vector).tobytes())
             text = open_text(key, revision, passage.ordinal, passage.text).text
-            texts.add(text.encode()[:SNIPPET_BYTES])
-            texts |= {reference.encode() for reference in _REFERENCE.findall(text)}
-    return Needles(
-        sealed=sorted(sealed),
-        texts=sorted(text for text in texts if len(text) >= MIN_NEEDLE_BYTES),
-        vectors=sorted(vectors),
-    )
+            texts |= {line[:SNIPPET_BYTES] for line in _long([text])} | _references(text)
+    return Needles(sealed=sorted(sealed), texts=sorted(texts), vectors=sorted(vectors))
+
+
+def _long(names: Iterable[str]) -> set[bytes]:
+    # A name of the origin's file system may hold bytes that are no UTF-8.
+    encoded = {name.encode("utf-8", "surrogatepass") for name in names}
+    return {name for name in encoded if len(name) >= MIN_NAME_BYTES}
+
+
+def _references(text: str) -> set[bytes]:
+    return {reference.encode() for reference in _REFERENCE.findall(text) if not _TIME.match(reference)}
 
 
 def _move(session: Session, purge_id: str, step: Step, **values: str | None) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DENSE_WEIGHT = 0.55
-"""Chosen: from 0.5 to 0.6 the fused nDCG@10 is above the better leg on each of four sets, or .002 below at the most (RRF:
-up to .066 below), and the weight picked on any three serves the fourth. It fits this embedder's cosines only."""
+"""Chosen: from 0.5 to 0.6 the fused nDCG@10 is above the better leg on each of four sets, or .002 below at the most
+(RRF: up to .066 below), and the weight picked on any three serves the fourth. It fits this embedder's cosines only."""
 
 
 def fuse(*, dense: NDArray[np.float32], lexical: NDArray[np.float64], attainable: float) -> NDArray[np.float64]:

@@ -115,9 +115,9 @@ class Generation:
         Raises:
             IntegrityError: no permit opens this row. Nothing may be answered.
         """
-        member, _ = self.member(row)
         for visibility in self.inventory.classes:
             if visibility.rows[0] <= row < visibility.rows[1]:
+                member, _ = self.member(row)
                 opened = any(
                     permit.source == self.inventory.source
                     and permit.class_id == visibility.id

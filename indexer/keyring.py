@@ -130,14 +130,15 @@ class Keyring:
 
     def document_key_ids(self) -> frozenset[KeyId]:
         """Every document key there is, so that those no catalog row names can be destroyed."""
-        prefix = _key_id(KeyKind.DOCUMENT, KeyId(""))
-        with self.database.reading() as session:
-            names = session.connection().execute(select(_KEY.c.id).where(_KEY.c.id.startswith(prefix))).scalars().all()
-        return frozenset(KeyId(name.removeprefix(prefix)) for name in names)
+        return frozenset(map(KeyId, self._owners(KeyKind.DOCUMENT)))
 
     def needle_key(self, purge: str) -> Key:
         """The key under which a purge keeps what it looks for, until it has looked."""
         return self._obtain(KeyKind.NEEDLES, purge)
+
+    def needle_purges(self) -> frozenset[str]:
+        """Every purge whose needles can still be opened."""
+        return self._owners(KeyKind.NEEDLES)
 
     def destroy(self, *, keys: Collection[KeyId] = (), purge: str | None = None) -> int:
         """Delete document keys, and the key of a purge's needles, from the file. The number that existed."""
@@ -206,6 +207,12 @@ class Keyring:
             len(raw).to_bytes(4, "big") + raw for raw in (part.encode("utf-8", "surrogateescape") for part in parts)
         )
         return hmac.new(self._ids, message, hashlib.sha256).hexdigest()
+
+    def _owners(self, kind: KeyKind) -> frozenset[str]:
+        prefix = _key_id(kind)
+        with self.database.reading() as session:
+            names = session.connection().execute(select(_KEY.c.id).where(_KEY.c.id.startswith(prefix))).scalars().all()
+        return frozenset(name.removeprefix(prefix) for name in names)
 
     def _obtain(self, kind: KeyKind, owner: str = "") -> Key:
         name = _key_id(kind, owner)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from indexer import catalog
@@ -95,11 +96,12 @@ def repair(workshop: Workshop, findings: Sequence[Finding], *, actor: str) -> No
 
 def _audit(workshop: Workshop, session: Session) -> Iterator[Finding]:
     try:
-        anchors = workshop.keyring.anchors()
-    except IntegrityError as error:
-        yield Finding(fault=Fault.AUDIT, source="", what=error.message)
+        problems = ledger.verify(ledger.records(session), workshop.keyring.anchors())
+    except (IntegrityError, OperationalError) as error:
+        # SQLite's driver refuses bytes that are no text any more.
+        yield Finding(fault=Fault.AUDIT, source="", what=str(error))
         return
-    for problem in ledger.verify(ledger.records(session), anchors):
+    for problem in problems:
         yield Finding(fault=Fault.AUDIT, source="", what=f"record {problem.sequence} {problem.what}")
 
 

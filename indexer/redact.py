@@ -14,7 +14,7 @@ from indexer.versions import code_version
 from policies.errors import QuarantineError, RefusedError
 
 MIN_KEY_BYTES = 16
-ADDRESS_SPACE_BYTES = 2**30
+ADDRESS_SPACE_BYTES = 2 * 2**30
 START_TIMEOUT_S = 60.0
 MIN_TIMEOUT_S = 2.0  # chosen: a query takes 1 ms, but others use the processors too
 TIMEOUT_PER_KB_S = 0.05  # chosen: more than ten times what ordinary text takes, twice the worst text tried

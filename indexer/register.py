@@ -89,12 +89,12 @@ def apply(workshop: Workshop, source: Source, *, manifest: str, path: Path, acto
 
 
 def _reassign(session: Session, keyring: Keyring, source: Source) -> None:
-    documents = list(catalog.documents(session, source.name).values())
+    documents = catalog.documents(session, source.name).values()
     indexed = [document for document in documents if document.state is DocumentState.INDEXED]
-    for document, access in _accesses(keyring, source, indexed).items():
-        known = next(one for one in indexed if one.id == document)
-        if (known.access.allow, known.access.deny) != (access.allow, access.deny):
-            catalog.amend(session, replace(known, access=access))
+    after = _accesses(keyring, source, indexed)
+    for document in indexed:
+        if document.access != after[document.id]:
+            catalog.amend(session, replace(document, access=after[document.id]))
 
 
 def _accesses(

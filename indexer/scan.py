@@ -15,11 +15,11 @@ _CHUNK_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scan:
-    """What was read, and in which files (relative to the folder) how many different needles were found."""
+    """What was read, and which needles were found in which files (relative to the folder)."""
 
     files: int
     bytes_read: int
-    found: Mapping[str, int]
+    found: Mapping[str, frozenset[bytes]]
 
 
 def scan(folder: Path, needles: Sequence[bytes]) -> Scan:
@@ -27,11 +27,11 @@ def scan(folder: Path, needles: Sequence[bytes]) -> Scan:
 
     Raises:
         ValueError: a needle is shorter than MIN_NEEDLE_BYTES.
-        OSError: a file cannot be read, so that nothing can be said of it.
+        OSError: a file or folder cannot be read, so that nothing can be said of it.
     """
     finder = _Finder(needles)
     files, bytes_read = 0, 0
-    found: dict[str, int] = {}
+    found: dict[str, frozenset[bytes]] = {}
     for path in _regular_files(folder):
         hits: set[bytes] = set()
         with path.open("rb") as file:
@@ -42,7 +42,7 @@ def scan(folder: Path, needles: Sequence[bytes]) -> Scan:
                 tail = (tail + chunk)[-(finder.longest - 1) :]
         files += 1
         if hits:
-            found[str(path.relative_to(folder))] = len(hits)
+            found[str(path.relative_to(folder))] = frozenset(hits)
     return Scan(files=files, bytes_read=bytes_read, found=found)
 
 
@@ -82,8 +82,12 @@ class _Finder:
 
 
 def _regular_files(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder, onerror=_raise):
         for name in sorted(names):
             path = Path(parent) / name
             if path.is_file() and not path.is_symlink():
                 yield path
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -21,7 +21,7 @@ from policies import ledger
 from policies.decide import admit
 from policies.errors import PenstockError, QuarantineError, RefusedError
 from policies.manifest import Source
-from policies.model import Access, Action, AuditEvent, DocumentId, GenerationId, Node
+from policies.model import Access, Action, AuditEvent, DocumentId, GenerationId, Node, Reason
 
 
 class Outcome(StrEnum):
@@ -69,12 +69,14 @@ class Workshop:
     new_id: Callable[[], str]
 
     def record(self, source: Source, actor: str, action: Action, detail: Mapping[str, str | int]) -> None:
-        """Put an act on a source into the audit, durably."""
+        """Put an act on a source into the audit, durably, and anchor it."""
         event = AuditEvent(
             actor=actor, action=action, objects=(source.name,), policy_hash=source.policy_hash, detail=dict(detail)
         )
+        now = self.clock()
         with self.database.writing() as session:
-            ledger.append(session, event, now=self.clock())
+            head = ledger.append(session, event, now=now)
+        self.keyring.anchor(head, now=now)
 
     def publish(self, source: Source, *, actor: str) -> GenerationId:
         """Rebuild a source's index if the catalog has changed since it was made; the id of the one that serves.
@@ -147,6 +149,7 @@ class _Run:
         self._retry = retry_quarantined
         self._made_by = workshop.keyring.fingerprint(fingerprint(workshop.stages, source))
         self._tombstones = workshop.keyring.tombstones()
+        self._keys = workshop.keyring.document_key_ids()
         self._seen: set[DocumentId] = set()
         self._gone: set[DocumentId] = set()
         self._complete = False
@@ -170,7 +173,8 @@ class _Run:
         Raises:
             RefusedError: it would be more than the source's limit allows, and is not confirmed.
         """
-        missing = sorted(self._gone | (set(self._known) - self._seen if self._complete else set()))
+        known = self._known.keys()
+        missing = sorted((self._gone & known) | (known - self._seen if self._complete else set()))
         allowed = self._source.limits.max_deletes
         if not confirmed and len(missing) > allowed * len(self._known):
             raise RefusedError(
@@ -187,6 +191,7 @@ class _Run:
         for change in listing.changes:
             match change:
                 case Upsert(document=document):
+                    self._gone.discard(self._workshop.keyring.document_id(self._source.name, document.origin_id))
                     yield document
                 case Refused():
                     yield change
@@ -225,6 +230,9 @@ class _Run:
             now=now,
         )
         if refusal is not None:
+            if known and known.state is DocumentState.INDEXED and refusal.reason is Reason.RETENTION_PASSED:
+                # It is not shown any more. Deleting it is the purge's part, with a receipt.
+                return self._leave(known, replace(item, stamp=known.stamp), known.access)
             raise QuarantineError(
                 "The source's policy does not admit it.",
                 reason=refusal.reason.value,
@@ -263,7 +271,7 @@ class _Run:
 
     def _is_settled(self, known: catalog.Document) -> bool:
         """Whether the same bytes would come to the same end."""
-        if known.revision.fingerprint != self._made_by:
+        if known.revision.fingerprint != self._made_by or known.revision.id not in self._keys:
             return False
         return known.state is DocumentState.INDEXED or (not self._retry and known.stage == "parse")
 

@@ -4,7 +4,7 @@ Every block is a complete FAISS scalar-quantiser index, so a search touches the 
 what is visible, not what exists. A score depends on its row and the query alone, to the last bit. Nothing is trained.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -113,11 +113,6 @@ class Vectors:
     def codes(self) -> NDArray[np.float16]:
         """A copy of all vectors, shape (n, dim), float16: what is scanned."""
         return np.concatenate([np.zeros((0, self.dim), dtype=VECTOR_DTYPE), *self._codes])
-
-    def shared_rows(self, wanted: Collection[bytes]) -> frozenset[bytes]:
-        """Those of the given vectors (as half-float bytes) that some row holds, bit for bit."""
-        sought = frozenset(wanted)
-        return frozenset(row for codes in self._codes for row in map(bytes, codes) if row in sought)
 
     def _open(self, block: Block) -> faiss.Index:
         content = self._bytes_of(block)

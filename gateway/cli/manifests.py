@@ -71,7 +71,7 @@ def plan(manifests: ManifestsArgument, *, home: HomeOption = None, as_json: Json
         show_json([_plain(one, what) for one, what in effects])
     else:
         for one, what in effects:
-            _show_effect(one, what)
+            _show_effect(one, what, all_keys=True)
 
 
 def apply(manifests: ManifestsArgument, *, yes: YesOption = False, home: HomeOption = None) -> None:
@@ -86,7 +86,7 @@ def apply(manifests: ManifestsArgument, *, yes: YesOption = False, home: HomeOpt
         workshop = opened.workshop()
         effects = [(one, register.effect(workshop, one.source)) for one in found]
         for one, what in effects:
-            _show_effect(one, what)
+            _show_effect(one, what, all_keys=False)
         if any(what.plan.changes for _, what in effects):
             confirm("Apply?", yes=yes)
         for one, what in effects:
@@ -176,7 +176,11 @@ def _say_errors(errors: Sequence[ManifestError]) -> None:
         say(f"{len(errors)} to mend.")
 
 
-def _show_effect(one: Manifest, effect: "Effect") -> None:
+def _show_effect(one: Manifest, effect: "Effect", *, all_keys: bool) -> None:
+    """Show what changes. `all_keys` writes a new source's manifest out as well."""
+    if not all_keys and effect.plan.touches("source"):
+        show(f"{one.source.name}: a new source.")
+        return
     if not effect.plan.changes:
         show(f"{one.source.name}: nothing changes.")
         return

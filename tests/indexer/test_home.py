@@ -1,8 +1,8 @@
 import base64
 import json
-import multiprocessing
 import os
-from multiprocessing.connection import Connection
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,27 +80,26 @@ def test_a_source_has_one_writer_and_others_are_not_in_its_way(tmp_path: Path) -
         pass
 
 
-def _hold(root: str, ready: Connection) -> None:
-    with find(Path(root)).sole_writer(HR):
-        ready.send(os.getpid())
-        ready.recv()
+HOLD = """
+import pathlib, sys, time
+from indexer.home import find
+with find(pathlib.Path(sys.argv[1])).sole_writer("hr"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 def test_the_lock_of_a_process_that_is_killed_is_free(tmp_path: Path) -> None:
     home = create(tmp_path, store_region="gb", now=NOW)
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    child = context.Process(target=_hold, args=(str(home.root), there))
-    child.start()
-    holder = here.recv()
-    with pytest.raises(ConflictError, match=f"process {holder}"), home.sole_writer(HR):
-        pass
-    child.kill()
-    child.join()
-    with home.sole_writer(HR):
-        pass
-    here.close()
-    there.close()
+    with subprocess.Popen([sys.executable, "-c", HOLD, home.root], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "held\n"
+        with pytest.raises(ConflictError, match=f"process {child.pid}"), home.sole_writer(HR):
+            pass
+        child.kill()
+        child.wait()
+        with home.sole_writer(HR):
+            pass
 
 
 def test_a_master_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:

@@ -160,13 +160,6 @@ def test_rows_start_on_a_cache_line(tmp_path: Path) -> None:
         assert block.offset <= start < block.offset + block.size
 
 
-def test_vectors_that_a_file_holds_are_told_from_those_it_does_not(tmp_path: Path) -> None:
-    stored, other = unit_rows(1, 20), unit_rows(2, 20)
-    index = in_blocks(tmp_path / "vectors.bin", stored, [0, 9, 20])
-    wanted = [stored[3].tobytes(), stored[19].tobytes(), other[0].tobytes()]
-    assert index.shared_rows(wanted) == {stored[3].tobytes(), stored[19].tobytes()}
-
-
 @pytest.mark.parametrize("place", [0, 4, 12], ids=["magic", "dimension", "count"])
 def test_a_block_that_is_not_the_index_it_should_be_is_refused(tmp_path: Path, place: int) -> None:
     path = tmp_path / "vectors.bin"
