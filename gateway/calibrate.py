@@ -185,7 +185,9 @@ def _golden(line: str, number: int, path: Path) -> tuple[str, Golden]:
         source, query, documents = plain["source"], plain["query"], plain["documents"]
     except (ValueError, KeyError, TypeError) as error:
         raise _not_golden(path, number) from error
-    well_formed = isinstance(source, str) and isinstance(query, str) and bool(query.strip()) and isinstance(documents, list)
+    well_formed = (
+        isinstance(source, str) and isinstance(query, str) and bool(query.strip()) and isinstance(documents, list)
+    )
     if not well_formed or not all(isinstance(document, str) for document in documents):
         raise _not_golden(path, number)
     return source, Golden(query=query.strip(), documents=tuple(documents))

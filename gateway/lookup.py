@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from indexer import catalog
-from indexer.analyse import terms
+from indexer.analyse import analyser_version, terms
 from indexer.embed import Embedder
 from indexer.generation import Generation
 from indexer.keyring import Keyring
@@ -126,9 +126,10 @@ class Lookup:
             generation = self.shelf.generation(registered)
         except IntegrityError as error:
             raise ReplacedError(error.message, mend=error.mend) from error
-        if generation is not None and generation.inventory.embedder != self.embedder.identity.key:
+        made_by = (self.embedder.identity.key, analyser_version())
+        if generation and (generation.inventory.embedder, generation.inventory.analyser) != made_by:
             raise DependencyError(
-                f"The index of {registered.name!r} was made with another embedder.",
+                f"The index of {registered.name!r} was made by another embedder or analyser than queries are now.",
                 mend=f"Run: penstock sync {registered.name}",
             )
         return generation

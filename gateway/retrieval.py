@@ -21,7 +21,7 @@ from indexer.database import Database
 from indexer.seal import Key
 from indexer.search import Found, Hit
 from policies import ledger
-from policies.errors import AuditError, ConflictError, DependencyError
+from policies.errors import AuditError, ConflictError, DependencyError, IntegrityError
 from policies.model import (
     Action,
     AuditEvent,
@@ -99,7 +99,7 @@ class Retrieval:
         try:
             with self.database.reading() as session:
                 registered = catalog.registrations(session)
-        except (DependencyError, ConflictError):
+        except (DependencyError, ConflictError, IntegrityError):
             return ("catalog",)
         try:
             for source in registered:
@@ -142,9 +142,7 @@ class Retrieval:
             return _Looked(opened=opened, found=found, confidence=unknown, threshold=None)
         model = Model.load(stored)
         status = model.status(generation=opened.generation.id, embedder=opened.generation.inventory.embedder)
-        confidence = Confidence(
-            value=model.probability(features(found.evidence)), status=status, calibration=model.id
-        )
+        confidence = Confidence(value=model.probability(features(found.evidence)), status=status, calibration=model.id)
         return _Looked(opened=opened, found=found, confidence=confidence, threshold=model.threshold)
 
     def _cited(self, session: Session, best: Sequence[tuple[Opened, Hit]]) -> tuple[CitedPassage, ...]:
@@ -191,7 +189,7 @@ class Retrieval:
                 head = ledger.append(session, event, now=now)
             if head.sequence % ANCHOR_EVERY == 0:
                 self.lookup.keyring.anchor(head, now=now)
-        except (ConflictError, DependencyError) as error:
+        except (ConflictError, DependencyError, IntegrityError) as error:
             raise AuditError("The audit record could not be made durable.", mend="Retry later.") from error
 
 

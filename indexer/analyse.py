@@ -3,10 +3,12 @@
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from snowballstemmer.english_stemmer import EnglishStemmer
 from snowballstemmer.french_stemmer import FrenchStemmer
+
+from indexer.versions import code_version
 
 
 def _words(text: str) -> frozenset[str]:
@@ -60,6 +62,12 @@ _TOKENS = re.compile(
     re.VERBOSE,
 )
 _JOINTS = re.compile(r"[-/._]+")
+
+
+@cache
+def analyser_version() -> str:
+    """Names the rule: an index whose terms were made by another one must not be asked."""
+    return code_version(["analyse.py"], ["snowballstemmer"])
 
 
 def terms(text: str, languages: Sequence[str]) -> list[str]:

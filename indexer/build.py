@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from indexer import catalog, lexicon, vectors
-from indexer.analyse import terms
+from indexer.analyse import analyser_version, terms
 from indexer.content import VECTOR_DTYPE, open_text, open_vector
 from indexer.database import Database
 from indexer.generation import MANIFEST, Inventory, VisibilityClass, digest_of, dump_inventory, microseconds_of
@@ -107,6 +107,7 @@ def build(
     inventory = Inventory(
         source=source.name,
         embedder=embedder,
+        analyser=analyser_version(),
         dim=dim,
         languages=tuple(source.policy.redaction.languages),
         classes=classes,
@@ -169,9 +170,10 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
             if path.name != serving:
                 _remove(path)
         _sync_folder(folder)
+    # The keys first: rows without a key are found and forgotten the next time, a key without a row would stay.
+    keyring.destroy(keys=revisions)
     with database.writing() as session:
         catalog.forget(session, source.name, revisions)
-    keyring.destroy(keys=revisions)
 
 
 def _entries(

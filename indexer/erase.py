@@ -120,9 +120,10 @@ def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
     with workshop.home.sole_writer(source.name):
         with workshop.database.reading() as session:
             unfinished = _unfinished(session, source.name)
-            finished = {json.loads(receipt)["receipt"]["purge"] for receipt in receipts(session, source.name)}
-        for purge_id in finished & workshop.keyring.needle_purges():
-            workshop.keyring.destroy(purge=purge_id)
+        needed = {_needles_name(source.name, purge_id) for purge_id in unfinished}
+        for name in workshop.keyring.needle_purges() - needed:
+            if name.startswith(_needles_name(source.name, "")):
+                workshop.keyring.destroy(purge=name)
         signed = [_carry_on(workshop, source, purge_id, actor=actor) for purge_id in unfinished]
         with workshop.database.reading() as session:
             planned = plan(session, source, now=workshop.clock())
@@ -137,6 +138,11 @@ def receipts(session: Session, source: SourceName) -> tuple[str, ...]:
     """The signed receipts of a source's finished purges, oldest first."""
     statement = select(_PURGE.c.receipt).where(_PURGE.c.source == source, _PURGE.c.receipt.is_not(None))
     return tuple(session.connection().execute(statement.order_by(_BEGUN)).scalars())
+
+
+def _needles_name(source: SourceName, purge_id: str) -> str:
+    """What a purge's needles, and their key in the keyring, are filed under."""
+    return f"{source}/{purge_id}"
 
 
 def _unfinished(session: Session, source: SourceName) -> list[str]:
@@ -158,12 +164,13 @@ def _start(workshop: Workshop, planned: PurgePlan, purge_id: str, *, actor: str)
         keys=tuple(document.revision.id for document in chosen),
         passages=sum(document.revision.passages for document in chosen),
     )
+    name = _needles_name(planned.source, purge_id)
     row = PurgeRow(
         id=purge_id,
         source=planned.source,
         step=Step.PLANNED.value,
         plan=json.dumps(asdict(order), sort_keys=True),
-        needles=seal(workshop.keyring.needle_key(purge_id), needles.dump(), place=f"purge:{purge_id}"),
+        needles=seal(workshop.keyring.needle_key(name), needles.dump(), place=name),
         receipt=None,
     )
     event = AuditEvent(
@@ -191,7 +198,8 @@ def _carry_on(workshop: Workshop, source: Source, purge_id: str, *, actor: str) 
         workshop.database.checkpoint()
         with workshop.database.writing() as session:
             _move(session, purge_id, Step.PUBLISHED)
-    needles = Needles.load(unseal(workshop.keyring.needle_key(purge_id), sealed or b"", place=f"purge:{purge_id}"))
+    name = _needles_name(source.name, purge_id)
+    needles = Needles.load(unseal(workshop.keyring.needle_key(name), sealed or b"", place=name))
     return _finish(workshop, source, purge_id, order, needles, actor=actor)
 
 
@@ -246,7 +254,7 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, order: _Order, ne
     with workshop.database.writing() as session:
         _move(session, purge_id, Step.RECEIPTED, receipt=signed, needles=None)
         head = ledger.append(session, event, now=now)
-    workshop.keyring.destroy(purge=purge_id)
+    workshop.keyring.destroy(purge=_needles_name(source.name, purge_id))
     workshop.keyring.anchor(head, now=now)
     return signed
 

@@ -40,10 +40,14 @@ class VisibilityClass:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inventory:
-    """What a generation's manifest says of it. `files` gives the SHA-256 in hex of each file."""
+    """What a generation's manifest says of it. `files` gives the SHA-256 in hex of each file.
+
+    `embedder` and `analyser` name what made its vectors and terms: a query made by others must not be put to it.
+    """
 
     source: SourceName
     embedder: str
+    analyser: str
     dim: int
     languages: tuple[str, ...]
     classes: tuple[VisibilityClass, ...]
@@ -171,8 +175,14 @@ def dump_inventory(inventory: Inventory) -> bytes:
 
 
 def load_inventory(content: bytes) -> Inventory:
-    """The inventory that a manifest holds. The caller has verified the bytes."""
+    """The inventory that a manifest holds. The caller has verified the bytes.
+
+    Raises:
+        IntegrityError: another version of Penstock wrote it in a format of its own.
+    """
     plain = json.loads(content)
+    if plain["format"] != FORMAT:
+        raise IntegrityError("The index has the format of another Penstock.", mend="Run: penstock verify --repair")
     classes = tuple(
         VisibilityClass(
             id=ClassId(visibility["id"]),
@@ -189,6 +199,7 @@ def load_inventory(content: bytes) -> Inventory:
     return Inventory(
         source=SourceName(plain["source"]),
         embedder=plain["embedder"],
+        analyser=plain["analyser"],
         dim=plain["dim"],
         languages=tuple(plain["languages"]),
         classes=classes,
@@ -205,17 +216,30 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _verified(folder: Path, digest: str) -> Inventory:
+def read_inventory(folder: Path, *, digest: str) -> Inventory:
+    """The inventory of a generation, its manifest verified and its files not.
+
+    Raises:
+        IntegrityError: the manifest is missing, changed, or of another format.
+    """
     try:
         content = (folder / MANIFEST).read_bytes()
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise _damaged(folder, MANIFEST)
-        inventory = load_inventory(content)
-        for name, expected in inventory.files.items():
-            if digest_of(folder / name) != expected:
-                raise _damaged(folder, name)
     except OSError as error:
-        raise _damaged(folder, str(error.filename or MANIFEST)) from error
+        raise _damaged(folder, MANIFEST) from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise _damaged(folder, MANIFEST)
+    return load_inventory(content)
+
+
+def _verified(folder: Path, digest: str) -> Inventory:
+    inventory = read_inventory(folder, digest=digest)
+    for name, expected in inventory.files.items():
+        try:
+            found = digest_of(folder / name)
+        except OSError as error:
+            raise _damaged(folder, name) from error
+        if found != expected:
+            raise _damaged(folder, name)
     return inventory
 
 

@@ -108,7 +108,9 @@ def _audit(workshop: Workshop, session: Session) -> Iterator[Finding]:
 def _keys(workshop: Workshop, session: Session) -> Iterator[Finding]:
     keys, revisions = workshop.keyring.document_key_ids(), catalog.revisions(session)
     for revision in sorted(revisions - keys):
-        yield Finding(fault=Fault.KEY_MISSING, source="", what=f"revision {revision} cannot be read: sync its source again")
+        yield Finding(
+            fault=Fault.KEY_MISSING, source="", what=f"revision {revision} cannot be read: sync its source again"
+        )
     for key in sorted(keys - revisions):
         yield Finding(fault=Fault.KEY_ORPHANED, source="", what=f"key {key}")
 

@@ -72,7 +72,9 @@ def apply(workshop: Workshop, source: Source, *, manifest: str, path: Path, acto
     with workshop.home.sole_writer(source.name):
         now = workshop.clock()
         with workshop.database.writing() as session:
-            catalog.register(session, source.name, manifest=manifest, path=path, policy_hash=source.policy_hash, now=now)
+            catalog.register(
+                session, source.name, manifest=manifest, path=path, policy_hash=source.policy_hash, now=now
+            )
             _reassign(session, workshop.keyring, source)
             event = AuditEvent(
                 actor=actor,
@@ -97,9 +99,7 @@ def _reassign(session: Session, keyring: Keyring, source: Source) -> None:
             catalog.amend(session, replace(document, access=after[document.id]))
 
 
-def _accesses(
-    keyring: Keyring, source: Source, documents: list[catalog.Document]
-) -> Mapping[DocumentId, Access]:
+def _accesses(keyring: Keyring, source: Source, documents: list[catalog.Document]) -> Mapping[DocumentId, Access]:
     """Who may read each document under this manifest. One whose key is gone, or that has no rule, is for nobody."""
     if source.mirrors_access:
         return {document.id: document.access for document in documents}

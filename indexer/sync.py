@@ -11,15 +11,17 @@ from enum import StrEnum
 
 from connectors.base import Connector, Delete, Listing, Refused, SourceDocument, Upsert
 from indexer import catalog
+from indexer.analyse import analyser_version
 from indexer.build import build, collect, publish
 from indexer.database import Database
+from indexer.generation import read_inventory
 from indexer.home import Home
 from indexer.ingest import Stages, empty_revision, fingerprint, ingest
 from indexer.keyring import Keyring
 from indexer.tables import DocumentState
 from policies import ledger
 from policies.decide import admit
-from policies.errors import PenstockError, QuarantineError, RefusedError
+from policies.errors import IntegrityError, PenstockError, QuarantineError, RefusedError
 from policies.manifest import Source
 from policies.model import Access, Action, AuditEvent, DocumentId, GenerationId, Node, Reason
 
@@ -79,16 +81,27 @@ class Workshop:
         self.keyring.anchor(head, now=now)
 
     def publish(self, source: Source, *, actor: str) -> GenerationId:
-        """Rebuild a source's index if the catalog has changed since it was made; the id of the one that serves.
+        """Rebuild a source's index if it is not of the present catalog or code; the id of the one that serves.
 
         The caller is the source's sole writer.
         """
         with self.database.reading() as session:
             registered = catalog.require(session, source.name)
-        if registered.generation is None or registered.unpublished:
+        if registered.generation is None or registered.unpublished or not self._can_serve(registered):
             return self.rebuild(source, actor=actor)
         collect(self.database, self.keyring, source, self.home.generations(source.name))
         return registered.generation
+
+    def _can_serve(self, registered: catalog.Registration) -> bool:
+        """Whether the generation was made by the embedder and the analyser that queries are made by now."""
+        if registered.generation is None or registered.generation_digest is None:
+            return False
+        folder = self.home.generation(registered.name, registered.generation)
+        try:
+            inventory = read_inventory(folder, digest=registered.generation_digest)
+        except IntegrityError:
+            return False
+        return (inventory.embedder, inventory.analyser) == (self.stages.embedder_identity.key, analyser_version())
 
     def rebuild(self, source: Source, *, actor: str) -> GenerationId:
         """Build a generation from the catalog and publish it. The caller is the source's sole writer."""

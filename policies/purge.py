@@ -13,8 +13,7 @@ from policies.errors import RefusedError
 from policies.model import DocumentId, PolicyHash, SourceName
 
 OUT_OF_REACH = (
-    "Backups and snapshots made outside Penstock. What they hold of these documents is sealed with keys that are gone, "
-     "unless the backup also holds the keyring from before the purge.",
+    "Backups made outside Penstock: sealed with keys that are gone, unless one holds the keyring from before as well.",
     "Blocks that a solid-state disk or a copy-on-write file system keeps of deleted files: use an encrypted volume.",
     "Memory of processes that had the passages open, swap and core dumps, until they end.",
     "The documents at their origin, and what callers did with passages they were given before.",

@@ -115,7 +115,8 @@ def _detector() -> str:
     from indexer import redact  # noqa: PLC0415 - as above
 
     with redact.detector() as sandbox:
-        redacted = redact.Redactor(sandbox).redact(["ann@example.com"], key=bytes(32), profile="balanced", languages=["en"])
+        redactor = redact.Redactor(sandbox)
+        redacted = redactor.redact(["ann@example.com"], key=bytes(32), profile="balanced", languages=["en"])
     if "example.com" in redacted.texts[0]:
         raise SettingsError("An e-mail address was not redacted.", mend="Install Penstock again.")
     return "starts and redacts"

@@ -3,7 +3,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from policies.errors import IntegrityError
 from policies.manifest import Source
 from policies.model import Access, ClassId, DocumentId, Permit, SourceName
 from policies.retention import Period
+from tests.fakes import HashEmbedder
 from tests.indexer.workbench import MODIFIED, NOW, Bench, File, create, opened, text
 from tests.policies.handbook import RULES
 
@@ -151,18 +152,11 @@ def test_what_permits_open_is_what_looking_at_every_document_gives(
             with pytest.raises(IntegrityError, match="no permit opens"):
                 generation.check(row, permits, hidden)
 
-    query = Query(vector=generation_query(generation), terms=("paragraph", "word"))
+    query = Query(vector=HashEmbedder().embed_query("paragraph word"), terms=("paragraph", "word"))
     found = search(generation, query, within=permits, hidden=hidden, k=40)
     starts = {member.document: member.start for member in members}
     assert {starts[hit.document] + hit.ordinal for hit in found.hits} == expected
     assert found.evidence.visible == len(expected)
-
-
-def generation_query(generation: Generation):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    from tests.fakes import HashEmbedder
-
-    assert generation.inventory.dim == HashEmbedder.identity.dim
-    return HashEmbedder().embed_query("paragraph word")
 
 
 def test_no_permit_opens_nothing(generation: Generation) -> None:
@@ -236,6 +230,6 @@ def test_an_inventory_is_read_back_as_written(generation: Generation) -> None:
         assert load_inventory(dump_inventory(inventory)) == inventory
 
 
-@given(st.datetimes().map(lambda naive: naive.replace(tzinfo=NOW.tzinfo)))
-def test_times_survive_as_microseconds(time: object) -> None:
-    assert time_of(microseconds_of(time)) == time  # type: ignore[arg-type]
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_times_survive_as_microseconds(time: datetime) -> None:
+    assert time_of(microseconds_of(time)) == time

@@ -23,7 +23,7 @@ title: Notes
 owner: notes@northwind.example
 state: active
 serving: on
-connector: {{kind: filesystem, root: {root}, include: ["**/*"]}}
+connector: {{kind: filesystem, root: documents, include: ["**/*"]}}
 policy:
   controller: Northwind Ltd
   regime: uk-gdpr
@@ -108,7 +108,7 @@ class Penstock:
             path = self.documents / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
-        text = MANIFEST.format(source=source, root=self.documents, max_deletes=max_deletes)
+        text = MANIFEST.format(source=source, max_deletes=max_deletes)
         self.manifest.write_text(text, "utf-8")
 
     def start(self, documents: Mapping[str, str | bytes], *, max_deletes: float = 0.2) -> None:

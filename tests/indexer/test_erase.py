@@ -1,0 +1,317 @@
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from indexer import erase
+from indexer import sync as sync_module
+from indexer.content import open_vector
+from indexer.erase import plan, purge, receipts
+from indexer.keyring import KeyId, verify_signature
+from indexer import catalog
+from policies.errors import ConflictError, IntegrityError
+from policies.manifest import Source
+from policies.model import Action
+from policies.purge import is_genuine
+from tests.indexer.workbench import (
+    ACTOR,
+    MODIFIED,
+    NOW,
+    Bench,
+    File,
+    Killed,
+    create,
+    everything_below,
+    killed_at,
+    opened,
+    parse_manifest,
+    places_of,
+    text,
+)
+from tests.policies import handbook
+
+NAME = "people/the-file-of-quentin-xylander.md"
+TITLE = "The file of Quentin Xylander"
+PASSAGE = "Quentin Xylander was warned on the third of May about parking."
+REFERENCE = "case4711xyz"
+OLD = MODIFIED - timedelta(days=500)
+LATER = OLD + timedelta(days=740)
+"""By then the old document is due and the others are not."""
+
+
+def dated(file: File, modified: datetime) -> File:
+    return replace(file, modified=modified)
+
+
+def old_file() -> File:
+    return dated(text(TITLE, PASSAGE, f"It was case {REFERENCE} of 2026-06-01T12:00:00 and nothing else. " * 20), OLD)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    create(tmp_path / "home")
+    with opened(tmp_path / "home") as made:
+        yield made
+
+
+@pytest.fixture
+def source(bench: Bench) -> Source:
+    applied = bench.apply()
+    bench.clock.now = OLD + timedelta(days=510)
+    bench.origin.files = {
+        NAME: old_file(),
+        "leave.md": text("Leave", "Twenty five days a year."),
+        "board/plan.md": text("Plan", "The plan of the board."),
+    }
+    bench.sync(applied)
+    bench.clock.now = LATER
+    return applied
+
+
+@pytest.fixture
+def needles(bench: Bench, source: Source) -> list[bytes]:
+    """What must be nowhere after the purge: names, text, references, and the vectors as half floats."""
+    document = bench.documents(source)[bench.id(source, NAME)]
+    revision = document.revision.id
+    key = bench.keyring.document_keys([revision])[revision]
+    with bench.database.reading() as session:
+        stored = list(catalog.passages(session, revision))
+    assert len(stored) > 1
+    vectors = [open_vector(key, revision, one.ordinal, one.vector).tobytes() for one in stored]
+    pieces = [piece for one in stored for piece in (one.text[12:60], one.vector[12:60], one.text[:12])]
+    texts = [NAME, "Quentin", "Xylander", "third of May", REFERENCE]
+    lowered = [word.encode() for word in ("quentin", "xyland", "park", "warn")]
+    return [*vectors, *pieces, document.revision.sealed[:40], *(word.encode() for word in texts), *lowered]
+
+
+def stored(bench: Bench) -> dict[Path, bytes]:
+    """Every file but those in which SQLite notes its readers."""
+    return {path: content for path, content in everything_below(bench.home.root).items() if path.suffix != ".db-shm"}
+
+
+def test_a_plan_names_what_is_due_when_and_why_and_changes_nothing(bench: Bench, source: Source) -> None:
+    before = stored(bench)
+    with bench.database.reading() as session:
+        planned = plan(session, source, now=LATER)
+    (entry,) = planned.documents
+    assert entry.document == bench.id(source, NAME)
+    assert (entry.due.year, entry.due.month, entry.due.day) == (OLD.year + 2, OLD.month, OLD.day)
+    assert planned.retention == "P2Y from modified"
+    assert stored(bench) == before
+    with bench.database.reading() as session:
+        assert plan(session, source, now=entry.due - timedelta(microseconds=1)).documents == ()
+        assert len(plan(session, source, now=entry.due).documents) == 1
+
+
+def test_after_a_purge_nothing_of_the_document_is_in_any_file_or_name(
+    bench: Bench, source: Source, needles: list[bytes]
+) -> None:
+    there = [needle for needle in needles if places_of(needle, bench.home.root)]
+    assert len(there) > len(needles) // 2
+    kept = bench.documents(source).keys() - {bench.id(source, NAME)}
+    (signed,) = purge(bench.workshop, source, actor=ACTOR)
+    assert {needle: places_of(needle, bench.home.root) for needle in needles} == {needle: [] for needle in needles}
+    assert bench.documents(source).keys() == kept == bench.served(source)
+    receipt = json.loads(signed)["receipt"]
+    assert receipt["documents"] == [bench.id(source, NAME)]
+    assert (receipt["keys_destroyed"], receipt["actor"], receipt["source"]) == (1, ACTOR, source.name)
+    assert all(check["found"] == 0 and check["searched"] > 0 for check in receipt["checks"])
+    assert receipt["files_scanned"] == len(everything_below(bench.home.root))
+
+
+def test_the_key_of_a_purged_document_is_gone_and_others_are_not(bench: Bench, source: Source) -> None:
+    purged = bench.documents(source)[bench.id(source, NAME)].revision
+    purge(bench.workshop, source, actor=ACTOR)
+    assert bench.keyring.document_key_ids() == {one.revision.id for one in bench.documents(source).values()}
+    assert bench.keyring.needle_purges() == frozenset()
+    assert bench.keyring.tombstones() == {(bench.id(source, NAME), purged.version)}
+
+
+def test_a_receipt_is_genuine_and_an_edited_one_is_not(bench: Bench, source: Source) -> None:
+    (signed,) = purge(bench.workshop, source, actor=ACTOR)
+    public_key = bench.keyring.public_key()
+    assert is_genuine(signed, verifier=verify_signature, public_key=public_key)
+    edited = signed.replace('"passages": ', '"passages": 1')
+    assert edited != signed
+    assert not is_genuine(edited, verifier=verify_signature, public_key=public_key)
+    with bench.database.reading() as session:
+        assert receipts(session, source.name) == (signed,)
+
+
+def test_a_second_run_does_nothing_and_gives_no_receipt(bench: Bench, source: Source) -> None:
+    purge(bench.workshop, source, actor=ACTOR)
+    before = stored(bench)
+    assert purge(bench.workshop, source, actor=ACTOR) == ()
+    assert stored(bench) == before
+
+
+def test_a_sync_does_not_bring_purged_content_back(bench: Bench, source: Source, needles: list[bytes]) -> None:
+    purge(bench.workshop, source, actor=ACTOR)
+    for file, reason in ((old_file(), "retention_passed"), (dated(old_file(), LATER), "tombstoned")):
+        bench.origin.files[NAME] = file
+        assert bench.sync(source).reasons == {reason: 1}
+        assert bench.id(source, NAME) not in bench.served(source)
+        assert [needle for needle in needles if places_of(needle, bench.home.root)] == []
+
+
+def test_a_catalog_from_before_the_purge_does_not_bring_content_back(bench: Bench, source: Source) -> None:
+    bench.database.checkpoint()
+    backup = bench.home.catalog.read_bytes()
+    purge(bench.workshop, source, actor=ACTOR)
+    bench.close()
+    bench.home.catalog.write_bytes(backup)
+    for name in ("catalog.db-wal", "catalog.db-shm"):
+        (bench.home.root / name).unlink(missing_ok=True)
+    with opened(bench.home.root, origin=bench.origin, now=LATER, first_id=100) as restored:
+        restored.workshop.rebuild(source, actor=ACTOR)
+        assert restored.id(source, NAME) not in restored.served(source)
+        (signed,) = purge(restored.workshop, source, actor=ACTOR)
+        assert json.loads(signed)["receipt"]["documents"] == [restored.id(source, NAME)]
+        assert restored.id(source, NAME) not in restored.documents(source)
+        assert places_of(b"Quentin", restored.home.root) == []
+
+
+def test_a_document_that_shares_everything_with_a_remaining_one_is_purged(bench: Bench, source: Source) -> None:
+    """In this source and in another: the words stay in their lexicons and the vectors in their files, rightly."""
+    bench.origin.files["people/copy.md"] = dated(old_file(), MODIFIED)
+    bench.clock.now = MODIFIED
+    bench.sync(source)
+    other_text = handbook.bend(("source: hr-handbook", "source: other"), ("profile: balanced", "profile: strict"))
+    other = parse_manifest(other_text)
+    from indexer import register
+
+    register.apply(bench.workshop, other, manifest=other_text, path=Path("other.yaml"), actor=ACTOR)
+    bench.sync(other, confirm_deletes=True)
+    bench.clock.now = LATER
+    del bench.origin.files["people/copy.md"]
+    (signed,) = purge(bench.workshop, source, actor=ACTOR)
+    assert json.loads(signed)["receipt"]["documents"] == [bench.id(source, NAME)]
+    assert bench.id(source, "people/copy.md") in bench.served(source)
+    assert places_of(REFERENCE.encode(), bench.home.root) != []
+
+
+def test_a_title_that_a_manifest_holds_does_not_block(bench: Bench) -> None:
+    source = bench.apply(("title: HR handbook", f"title: {TITLE}"))
+    bench.clock.now = OLD
+    bench.origin.files = {"document.md": dated(text(TITLE, "revision", "generation"), OLD)}
+    bench.sync(source)
+    bench.clock.now = LATER
+    assert len(purge(bench.workshop, source, actor=ACTOR)) == 1
+
+
+def test_bytes_left_behind_in_any_file_give_no_receipt_until_they_are_gone(
+    bench: Bench, source: Source, needles: list[bytes]
+) -> None:
+    left = bench.home.root / "tmp" / "left-behind"
+    for content in (PASSAGE.encode(), needles[0], REFERENCE.encode(), NAME.encode(), TITLE.encode()):
+        left.write_bytes(b"\0" * 1000 + content + b"\0")
+        with pytest.raises(IntegrityError, match="left something behind"):
+            purge(bench.workshop, source, actor=ACTOR)
+        assert bench.id(source, NAME) not in bench.served(source)
+        with bench.database.reading() as session:
+            assert receipts(session, source.name) == ()
+    left.unlink()
+    assert len(purge(bench.workshop, source, actor=ACTOR)) == 1
+
+
+def test_sealed_bytes_left_behind_give_no_receipt(bench: Bench, source: Source) -> None:
+    with bench.database.reading() as session:
+        revision = bench.documents(source)[bench.id(source, NAME)].revision
+        (first, *_) = catalog.passages(session, revision.id)
+    for content in (first.text, first.vector, revision.sealed):
+        (bench.home.root / "tmp" / "left-behind").write_bytes(content)
+        with pytest.raises(IntegrityError, match="sealed"):
+            purge(bench.workshop, source, actor=ACTOR)
+
+
+def test_a_purge_that_waits_for_its_receipt_is_not_held_up_by_a_sync_in_between(
+    bench: Bench, source: Source
+) -> None:
+    left = bench.home.root / "tmp" / "left-behind"
+    left.write_bytes(PASSAGE.encode())
+    with pytest.raises(IntegrityError, match="left something behind"):
+        purge(bench.workshop, source, actor=ACTOR)
+    left.unlink()
+    assert bench.sync(source).reasons == {"retention_passed": 1}
+    bench.origin.files[NAME] = dated(text(TITLE, "Another version, and a newer one."), LATER)
+    bench.sync(source)
+    assert bench.id(source, NAME) in bench.served(source)
+    assert len(purge(bench.workshop, source, actor=ACTOR)) == 1
+    assert bench.id(source, NAME) in bench.served(source)
+
+
+def test_all_documents_of_a_source_can_be_purged(bench: Bench, source: Source) -> None:
+    bench.clock.now = MODIFIED + timedelta(days=800)
+    (signed,) = purge(bench.workshop, source, actor=ACTOR)
+    assert len(json.loads(signed)["receipt"]["documents"]) == 3
+    assert bench.served(source) == frozenset()
+    assert bench.keyring.document_key_ids() == frozenset()
+
+
+def test_nobody_purges_while_another_writes(bench: Bench, source: Source) -> None:
+    with bench.home.sole_writer(source.name), pytest.raises(ConflictError):
+        purge(bench.workshop, source, actor=ACTOR)
+
+
+def test_the_acts_of_a_purge_are_in_the_audit_by_opaque_ids(bench: Bench, source: Source) -> None:
+    records = len(bench.audit())
+    (signed,) = purge(bench.workshop, source, actor=ACTOR)
+    acts = bench.audit()[records:]
+    assert [record.action for record in acts] == [
+        Action.PURGE_PLANNED,
+        Action.PURGE_TOMBSTONED,
+        Action.GENERATION_PUBLISHED,
+        Action.PURGE_FINISHED,
+    ]
+    named = [source.name, json.loads(signed)["receipt"]["purge"], bench.id(source, NAME)]
+    assert [json.loads(record.objects) for record in acts if record.action.startswith("purge")] == [named] * 3
+    assert bench.keyring.anchors()[-1].hash == acts[-1].hash
+
+
+SCRIPTS = frozenset({erase.__file__, sync_module.__file__})
+
+
+def end_of(bench: Bench, source: Source) -> tuple[object, ...]:
+    documents = bench.documents(source)
+    return (
+        set(documents),
+        bench.served(source),
+        bench.hidden(source),
+        bench.keyring.document_key_ids() - {one.revision.id for one in documents.values()},
+        bench.keyring.needle_purges(),
+        bench.keyring.tombstones(),
+        len(list(bench.home.generations(source.name).iterdir())),
+    )
+
+
+def test_a_purge_killed_at_any_line_resumes_to_the_same_end(
+    bench: Bench, source: Source, needles: list[bytes], tmp_path: Path
+) -> None:
+    bench.database.checkpoint()
+    bench.keyring.database.checkpoint()
+    shutil.copytree(bench.home.root, tmp_path / "before")
+    purge(bench.workshop, source, actor=ACTOR)
+    expected = end_of(bench, source)
+    deaths = 0
+    for step in range(0, 1000, 6):
+        root = tmp_path / f"copy-{step}"
+        shutil.copytree(tmp_path / "before", root)
+        with opened(root, origin=bench.origin, now=LATER, first_id=1000) as dying:
+            with suppress(Killed), killed_at(step, SCRIPTS):
+                purge(dying.workshop, source, actor=ACTOR)
+                break
+        deaths += 1
+        with opened(root, origin=bench.origin, now=LATER, first_id=2000) as resumed:
+            assert len(purge(resumed.workshop, source, actor=ACTOR)) <= 1
+            assert end_of(resumed, source) == expected
+            with resumed.database.reading() as session:
+                assert len(receipts(session, source.name)) == 1
+            assert purge(resumed.workshop, source, actor=ACTOR) == ()
+        assert [needle for needle in needles if places_of(needle, root)] == []
+        shutil.rmtree(root)
+    assert deaths > 15

@@ -1,0 +1,223 @@
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from indexer import catalog
+from indexer.generation import MANIFEST
+from indexer.reconcile import REPAIRABLE, Fault, repair, verify
+from policies.errors import ConflictError
+from policies.manifest import Source
+from policies.model import GenerationId
+from tests.indexer.workbench import ACTOR, NOW, Bench, create, opened, text
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    create(tmp_path / "home")
+    with opened(tmp_path / "home") as made:
+        yield made
+
+
+@pytest.fixture
+def source(bench: Bench) -> Source:
+    applied = bench.apply()
+    bench.origin.files = {
+        "leave.md": text("Leave", "Twenty five days a year."),
+        "board/plan.md": text("Plan", "The plan of the board."),
+    }
+    bench.sync(applied)
+    return applied
+
+
+def folder(bench: Bench, source: Source) -> Path:
+    generation = bench.registered(source).generation
+    assert generation is not None
+    return bench.home.generation(source.name, generation)
+
+
+def execute(bench: Bench, statement: str) -> None:
+    with bench.database.writing() as session:
+        session.connection().exec_driver_sql(statement)
+
+
+def missing_index(bench: Bench, source: Source) -> None:
+    execute(bench, "UPDATE source SET generation = NULL, generation_digest = NULL")
+    shutil.rmtree(folder_of_all(bench, source))
+
+
+def folder_of_all(bench: Bench, source: Source) -> Path:
+    return bench.home.generations(source.name)
+
+
+def damaged_index(bench: Bench, source: Source) -> None:
+    path = folder(bench, source) / "vectors.bin"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def vanished_index(bench: Bench, source: Source) -> None:
+    shutil.rmtree(folder(bench, source))
+
+
+def index_behind(bench: Bench, source: Source) -> None:
+    with bench.database.writing() as session:
+        catalog.remove(session, source.name, [bench.id(source, "leave.md")])
+
+
+def document_not_indexed(bench: Bench, source: Source) -> None:
+    """As if a generation had been published without it."""
+    kept = bench.documents(source)
+    execute(bench, "UPDATE document SET state = 'quarantined' WHERE id = '" + bench.id(source, "leave.md") + "'")
+    bench.workshop.rebuild(source, actor=ACTOR)
+    execute(bench, "UPDATE document SET state = 'indexed'")
+    assert bench.documents(source) == kept
+
+
+def document_orphaned(bench: Bench, source: Source) -> None:
+    """As if a document had been taken out of the catalog behind its back."""
+    execute(bench, "UPDATE document SET state = 'quarantined' WHERE id = '" + bench.id(source, "leave.md") + "'")
+
+
+def orphaned_folder(bench: Bench, source: Source) -> None:
+    (folder_of_all(bench, source) / ".building-x").mkdir()
+
+
+def orphaned_key(bench: Bench, source: Source) -> None:
+    assert source
+    bench.keyring.new_document_key()
+
+
+REPAIRED: dict[Fault, Callable[[Bench, Source], None]] = {
+    Fault.INDEX_MISSING: missing_index,
+    Fault.INDEX_DAMAGED: damaged_index,
+    Fault.INDEX_BEHIND: index_behind,
+    Fault.DOCUMENT_NOT_INDEXED: document_not_indexed,
+    Fault.DOCUMENT_ORPHANED: document_orphaned,
+    Fault.FOLDER_ORPHANED: orphaned_folder,
+    Fault.KEY_ORPHANED: orphaned_key,
+}
+
+
+def faults(bench: Bench) -> set[Fault]:
+    return {finding.fault for finding in verify(bench.workshop)}
+
+
+def test_a_sound_home_has_no_findings(bench: Bench, source: Source) -> None:
+    assert verify(bench.workshop) == ()
+
+
+def test_a_home_without_sources_has_no_findings(bench: Bench) -> None:
+    assert verify(bench.workshop) == ()
+
+
+def test_every_repairable_fault_is_produced_below() -> None:
+    assert REPAIRED.keys() == REPAIRABLE
+
+
+@pytest.mark.parametrize("fault", sorted(REPAIRED))
+def test_a_fault_is_found_alone_and_repaired(bench: Bench, source: Source, fault: Fault) -> None:
+    REPAIRED[fault](bench, source)
+    findings = verify(bench.workshop)
+    assert {finding.fault for finding in findings} == {fault}
+    assert {finding.source for finding in findings} == {"" if fault is Fault.KEY_ORPHANED else source.name}
+    repair(bench.workshop, findings, actor=ACTOR)
+    assert verify(bench.workshop) == ()
+    indexed = {key for key, document in bench.documents(source).items() if document.state == "indexed"}
+    assert bench.served(source) == indexed
+
+
+def test_an_index_that_is_not_there_counts_as_damaged(bench: Bench, source: Source) -> None:
+    vanished_index(bench, source)
+    findings = verify(bench.workshop)
+    assert {finding.fault for finding in findings} == {Fault.INDEX_DAMAGED}
+    repair(bench.workshop, findings, actor=ACTOR)
+    assert verify(bench.workshop) == ()
+
+
+def test_a_manifest_without_its_files_counts_as_damaged(bench: Bench, source: Source) -> None:
+    for path in folder(bench, source).iterdir():
+        if path.name != MANIFEST and path.is_file():
+            path.unlink()
+    assert faults(bench) == {Fault.INDEX_DAMAGED}
+
+
+def test_a_lost_key_is_found_and_mended_by_a_sync(bench: Bench, source: Source) -> None:
+    revision = bench.documents(source)[bench.id(source, "leave.md")].revision.id
+    bench.keyring.destroy(keys=[revision])
+    (finding,) = verify(bench.workshop)
+    assert (finding.fault, finding.what) == (
+        Fault.KEY_MISSING,
+        f"revision {revision} cannot be read: sync its source again",
+    )
+    repair(bench.workshop, [finding], actor=ACTOR)
+    assert Fault.KEY_MISSING in faults(bench)
+    bench.sync(source)
+    assert verify(bench.workshop) == ()
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("UPDATE audit SET actor = 'operator:eve' WHERE sequence = 2", "record 2 was changed after it was written"),
+        ("DELETE FROM audit WHERE sequence = 2", "record 2 records are missing"),
+        ("DELETE FROM audit WHERE sequence = 4", "record 4 the end was cut off; record 4 was anchored"),
+    ],
+)
+def test_a_changed_audit_is_found_and_cannot_be_repaired(
+    bench: Bench, source: Source, statement: str, what: str
+) -> None:
+    assert len(bench.audit()) == 4
+    execute(bench, statement)
+    findings = verify(bench.workshop)
+    assert {finding.fault for finding in findings} == {Fault.AUDIT}
+    assert what in {finding.what for finding in findings}
+    repair(bench.workshop, findings, actor=ACTOR)
+    assert Fault.AUDIT in faults(bench)
+
+
+def test_bytes_in_the_audit_that_are_no_text_are_a_finding(bench: Bench, source: Source) -> None:
+    execute(bench, "UPDATE audit SET actor = CAST(x'66ff' AS TEXT) WHERE sequence = 2")
+    assert faults(bench) == {Fault.AUDIT}
+
+
+def test_an_anchor_that_was_not_signed_here_is_found(bench: Bench, source: Source) -> None:
+    with bench.keyring.database.writing() as session:
+        session.connection().exec_driver_sql("UPDATE anchor SET signature = zeroblob(64)")
+    assert faults(bench) == {Fault.AUDIT}
+
+
+def test_a_chain_that_was_cut_and_grew_again_is_found(bench: Bench, source: Source) -> None:
+    execute(bench, "DELETE FROM audit WHERE sequence = 4")
+    bench.clock.now = NOW.replace(year=2027)
+    bench.sync(source)
+    assert Fault.AUDIT in faults(bench)
+
+
+def test_a_damaged_database_is_found(bench: Bench, source: Source) -> None:
+    bench.keyring.database.checkpoint()
+    path = bench.keyring.path
+    content = bytearray(path.read_bytes())
+    assert len(content) > 5 * 4096
+    content[-4096:-2048] = b"\xff" * 2048
+    bench.keyring.database.close()
+    path.write_bytes(content)
+    assert Fault.DATABASE in {
+        Fault.DATABASE for problem in bench.keyring.database.integrity_problems() if problem
+    }
+
+
+def test_repair_waits_for_nobody(bench: Bench, source: Source) -> None:
+    bench.keyring.new_document_key()
+    with bench.home.sole_writer(source.name), pytest.raises(ConflictError):
+        repair(bench.workshop, verify(bench.workshop), actor=ACTOR)
+
+
+def test_findings_tell_no_names(bench: Bench, source: Source) -> None:
+    for produce in REPAIRED.values():
+        if produce is not missing_index:
+            produce(bench, source)
+    assert not any("leave" in str(finding) for finding in verify(bench.workshop))
+    assert GenerationId("x") not in faults(bench)
