@@ -94,7 +94,7 @@ class Demo:
             ("--purpose", name) for name in caller["purposes"]
         ]
         options = [text for option in repeated for text in option]
-        return self.read("key", "create", caller["subject"], *options, "--region", caller["region"])
+        return self.read("key", "create", "--subject", caller["subject"], *options, "--region", caller["region"])
 
     @contextmanager
     def serving(self, port: int) -> Iterator[tuple["Api", subprocess.Popen[bytes]]]:

@@ -58,13 +58,17 @@ class Finding:
 def verify(workshop: Workshop) -> tuple[Finding, ...]:
     """Everything that is wrong with the home, empty when all is well. Changes nothing.
 
-    A sync at work meanwhile can show as an index that is behind, or as an orphaned key.
+    While a database is damaged that is all that is told. A sync at work meanwhile can show as an index that is behind,
+    or as an orphaned key.
     """
     findings = [
         Finding(fault=Fault.DATABASE, source="", what=f"{database.path.name}: {problem}")
         for database in (workshop.database, workshop.keyring.database)
         for problem in database.integrity_problems()
     ]
+    if findings:
+        # What a damaged file says of anything else is worth nothing.
+        return tuple(findings)
     with workshop.database.reading() as session:
         findings += _audit(workshop, session)
         findings += _keys(workshop, session)

@@ -54,19 +54,21 @@ def calibrate(
 
     questions = fitting.read_golden(golden, SourceName(source))
     with installation(home) as opened:
-        lookup, now = opened.lookup(), clock()
+        now = clock()
         with opened.database.reading() as session:
             registered = catalog.require(session, SourceName(source))
-            policy = described(registered).policy
             fitting.check_documents(session, opened.keyring, registered.name, questions)
-            caller = Caller(
-                subject=operator(),
-                groups=frozenset(group or _groups(policy.access.allow)),
-                purposes=frozenset({purpose or policy.purposes[0]}),
-                region=region or opened.node.process_region,
-            )
-            (asked_for,) = caller.purposes
-            searched = lookup.open(session, registered, caller, asked_for, now)
+        policy = described(registered).policy
+        caller = Caller(
+            subject=operator(),
+            groups=frozenset(group or _groups(policy.access.allow)),
+            purposes=frozenset({purpose or policy.purposes[0]}),
+            region=region or opened.node.process_region,
+        )
+        (asked_for,) = caller.purposes
+        lookup = opened.lookup()
+        with opened.database.reading() as session:
+            searched = lookup.open(session, catalog.require(session, registered.name), caller, asked_for, now)
         if not isinstance(searched, Opened):
             raise _refusal(searched)
         with _progress(len(questions)) as progress:

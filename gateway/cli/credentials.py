@@ -17,8 +17,8 @@ DAYS = 90
 
 
 def create(
-    subject: Annotated[str, typer.Argument(help="Who the key speaks for, such as a service or a person's login.")],
     *,
+    subject: Annotated[str, typer.Option(help="Who the key speaks for, such as a service or a person's login.")],
     purpose: Annotated[list[str], typer.Option(help="A purpose it may ask for; can be repeated.")],
     region: Annotated[str, typer.Option(help="Country its answers go to: ISO 3166-1 alpha-2 in lower case.")],
     group: Annotated[list[str] | None, typer.Option(help="A group it belongs to; can be repeated.")] = None,
@@ -29,7 +29,7 @@ def create(
 ) -> None:
     """Make an API key and print it. It is shown this once: only a hash of it is kept.
 
-    Example: [bold]penstock key create intranet-assistant --group staff --purpose employee-support --region gb[/bold]
+    Example: [bold]penstock key create --subject assistant --group staff --purpose employee-support --region gb[/bold]
     """
     from gateway import keys  # noqa: PLC0415 - seconds, which `--help` does not pay
     from gateway.wiring import clock  # noqa: PLC0415 - as above

@@ -1,4 +1,3 @@
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -7,18 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlmodel import Session
 
 from indexer import build as module
 from indexer import catalog
 from indexer.build import Built, build, class_of, collect, publish
 from indexer.database import Database
-from indexer.generation import Generation
-from indexer.keyring import KeyId
-from indexer.sync import Workshop
 from policies.errors import ConflictError, DependencyError, IntegrityError
 from policies.manifest import Source
-from policies.model import Access, DocumentId, GenerationId
+from policies.model import Access, GenerationId
 from tests.indexer.workbench import (
     ACTOR,
     MODIFIED,
@@ -26,7 +21,6 @@ from tests.indexer.workbench import (
     Bench,
     Killed,
     create,
-    everything_below,
     killed_at,
     opened,
     text,
@@ -144,7 +138,7 @@ def test_a_generation_with_a_removed_document_is_not_published(bench: Bench, sou
     assert len(bench.audit()) == records
 
 
-def test_a_generation_without_a_new_document_is_not_published(bench: Bench, source: Source, tmp_path: Path) -> None:
+def test_a_generation_without_a_new_document_is_not_published(bench: Bench, source: Source) -> None:
     made = built(bench, source)
     bench.origin.files["new.md"] = text("New", "Something new.")
     bench.sync(source)

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -113,9 +113,8 @@ def change_readers(one: Document) -> Document:
     ],
 )
 def test_a_served_document_is_hidden_when_its_readers_change_or_it_is_no_longer_indexed(
-    session: Session, changed: object, hides: bool
+    session: Session, *, changed: Callable[[Document], Document], hides: bool
 ) -> None:
-    assert callable(changed)
     one = document(1, "r1")
     catalog.store(session, one, ())
     published(session)

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from indexer import erase
+from indexer import build, catalog, erase
 from indexer import sync as sync_module
 from indexer.content import open_vector
 from indexer.erase import plan, purge, receipts
-from indexer.keyring import KeyId, verify_signature
-from indexer import catalog
+from indexer.keyring import verify_signature
 from policies.errors import ConflictError, IntegrityError
 from policies.manifest import Source
 from policies.model import Action
@@ -21,7 +20,6 @@ from policies.purge import is_genuine
 from tests.indexer.workbench import (
     ACTOR,
     MODIFIED,
-    NOW,
     Bench,
     File,
     Killed,
@@ -229,9 +227,7 @@ def test_sealed_bytes_left_behind_give_no_receipt(bench: Bench, source: Source) 
             purge(bench.workshop, source, actor=ACTOR)
 
 
-def test_a_purge_that_waits_for_its_receipt_is_not_held_up_by_a_sync_in_between(
-    bench: Bench, source: Source
-) -> None:
+def test_a_purge_that_waits_for_its_receipt_is_not_held_up_by_a_sync_in_between(bench: Bench, source: Source) -> None:
     left = bench.home.root / "tmp" / "left-behind"
     left.write_bytes(PASSAGE.encode())
     with pytest.raises(IntegrityError, match="left something behind"):
@@ -273,7 +269,7 @@ def test_the_acts_of_a_purge_are_in_the_audit_by_opaque_ids(bench: Bench, source
     assert bench.keyring.anchors()[-1].hash == acts[-1].hash
 
 
-SCRIPTS = frozenset({erase.__file__, sync_module.__file__})
+SCRIPTS = frozenset({erase.__file__, sync_module.__file__, build.__file__})
 
 
 def end_of(bench: Bench, source: Source) -> tuple[object, ...]:
@@ -298,13 +294,16 @@ def test_a_purge_killed_at_any_line_resumes_to_the_same_end(
     purge(bench.workshop, source, actor=ACTOR)
     expected = end_of(bench, source)
     deaths = 0
-    for step in range(0, 1000, 6):
+    for step in range(0, 1000, 8):
         root = tmp_path / f"copy-{step}"
         shutil.copytree(tmp_path / "before", root)
-        with opened(root, origin=bench.origin, now=LATER, first_id=1000) as dying:
-            with suppress(Killed), killed_at(step, SCRIPTS):
-                purge(dying.workshop, source, actor=ACTOR)
-                break
+        with (
+            opened(root, origin=bench.origin, now=LATER, first_id=1000) as dying,
+            suppress(Killed),
+            killed_at(step, SCRIPTS),
+        ):
+            purge(dying.workshop, source, actor=ACTOR)
+            break
         deaths += 1
         with opened(root, origin=bench.origin, now=LATER, first_id=2000) as resumed:
             assert len(purge(resumed.workshop, source, actor=ACTOR)) <= 1

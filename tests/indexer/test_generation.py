@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from indexer.generation import (
     MANIFEST,
     Generation,
+    Member,
     digest_of,
     dump_inventory,
     load_inventory,
@@ -31,8 +32,7 @@ from tests.policies.handbook import RULES
 
 BY_FOLDER = (
     RULES,
-    'documents: {from: rules, rules: [{match: "board/**", allow: [group:board]}, '
-    '{match: "pay/**", allow: [group:pay], deny: [group:temps]}]}',
+    RULES.replace("]}]", ']}, {match: "pay/**", allow: [group:pay], deny: [group:temps]}]'),
 )
 FOLDERS = ("", "board/", "pay/")
 
@@ -106,7 +106,7 @@ def test_every_document_lies_in_the_class_of_its_access(bench: Bench, source: So
 
 
 def test_every_row_knows_its_document_and_place(generation: Generation) -> None:
-    rows = {}
+    rows: dict[int, tuple[Member, int]] = {}
     for member in generation.members():
         first, last = generation.rows_of(member.document) or (0, 0)
         rows |= {row: (member, row - first) for row in range(first, last)}
@@ -223,8 +223,7 @@ def test_a_manifest_made_to_fit_changed_files_is_refused(copied: tuple[Path, str
 
 def test_an_inventory_is_read_back_as_written(generation: Generation) -> None:
     mirrored = [
-        replace(visibility, access=replace(visibility.access, as_of=NOW))
-        for visibility in generation.inventory.classes
+        replace(visibility, access=replace(visibility.access, as_of=NOW)) for visibility in generation.inventory.classes
     ]
     for inventory in (generation.inventory, replace(generation.inventory, classes=tuple(mirrored))):
         assert load_inventory(dump_inventory(inventory)) == inventory

@@ -203,7 +203,7 @@ def refused(origin_id: str) -> Refused:
     return Refused(origin_id=origin_id, reason="symbolic_link", mend="Put the file there.")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Bench:
     """A home, open."""
 

@@ -121,7 +121,7 @@ class Penstock:
     def key(self, *groups: str, purpose: str = PURPOSE, region: str = "gb") -> str:
         """A new API key."""
         named = [text for group in groups for text in ("--group", group)]
-        made = self.must("key", "create", "ann", *named, "--purpose", purpose, "--region", region)
+        made = self.must("key", "create", "--subject", "ann", *named, "--purpose", purpose, "--region", region)
         return made.out.strip()
 
     def answer(self, query: str, key: str) -> Any:  # noqa: ANN401 - as above

@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_set_aside_with_a_reason_and_counted(penstock: Pe
         "empty.md": "empty",
         "encrypted.pdf": "encrypted",
         "truncated.docx": "corrupt",
-        "picture.docx": "unsupported",
+        "picture.docx": "wrong_format",
         "large.md": "too_large",
         "link.md": "symbolic_link",
     }

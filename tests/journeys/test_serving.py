@@ -48,7 +48,7 @@ def test_what_a_caller_may_not_see_changes_nothing_in_the_answer(penstock: Penst
 
 def _flip_a_bit(home: Path) -> None:
     (generation,) = (home / "sources" / "notes").iterdir()
-    largest = max(generation.iterdir(), key=lambda path: path.stat().st_size)
+    largest = max((path for path in generation.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
     content = bytearray(largest.read_bytes())
     content[len(content) // 2] ^= 1
     largest.write_bytes(content)
