@@ -43,11 +43,15 @@ class Registration:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Revision:
-    """A version of a document as ingested. `redactions` counts what was redacted, by type. Times are UTC, aware."""
+    """A version of a document as ingested. `redactions` counts what was redacted, by type. Times are UTC, aware.
+
+    `embedder` is the key of the identity that made its vectors.
+    """
 
     id: KeyId
     version: str
     fingerprint: str
+    embedder: str
     created: datetime | None
     modified: datetime | None
     ingested: datetime
@@ -132,6 +136,7 @@ def store(session: Session, document: Document, passages: Iterable[SealedPassage
             document=document.id,
             version=revision.version,
             fingerprint=revision.fingerprint,
+            embedder=revision.embedder,
             created=_iso(revision.created),
             modified=_iso(revision.modified),
             ingested=revision.ingested.isoformat(),
@@ -306,6 +311,7 @@ def _document(row: Row[Any]) -> Document:
         id=KeyId(values[_REVISION.c.id]),
         version=row.version,
         fingerprint=row.fingerprint,
+        embedder=row.embedder,
         created=_time(row.created),
         modified=_time(row.modified),
         ingested=datetime.fromisoformat(row.ingested),

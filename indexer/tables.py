@@ -57,6 +57,7 @@ class RevisionRow(SQLModel, table=True):
     document: str = Field(foreign_key="document.id", ondelete="CASCADE", index=True)
     version: str
     fingerprint: str
+    embedder: str
     created: str | None
     modified: str | None
     ingested: str

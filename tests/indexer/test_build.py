@@ -256,7 +256,7 @@ def test_a_process_killed_at_any_line_of_build_publish_and_collect_leaves_a_whol
             assert copy.keyring.document_key_ids() == {one.revision.id for one in copy.documents(source).values()}
         shutil.rmtree(root)
     assert old > 10
-    assert new > 2
+    assert new >= 2
     assert deaths == old + new
 
 

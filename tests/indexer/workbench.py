@@ -3,7 +3,7 @@
 import itertools
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -356,13 +356,10 @@ def everything_below(root: Path) -> Mapping[Path, bytes]:
     return {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-def places_of(needle: bytes, root: Path) -> list[str]:
-    """Where a byte string lies below a folder: in files, or in names of files."""
-    return [
-        str(path.relative_to(root))
-        for path, content in everything_below(root).items()
-        if needle in content or needle in str(path.relative_to(root)).encode()
-    ]
+def left_below(root: Path, needles: Iterable[bytes]) -> set[bytes]:
+    """Those of the needles that lie below a folder, in files or in names of files."""
+    everything = [str(path.relative_to(root)).encode() + b"\n" + raw for path, raw in everything_below(root).items()]
+    return {needle for needle in needles if any(needle in content for content in everything)}
 
 
 def parse_manifest(text: str) -> Source:
