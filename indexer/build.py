@@ -80,7 +80,8 @@ def build(
     """Write a generation of every indexed document of a source into `folder`/`generation`.
 
     Documents of which the key was destroyed, or this content of which has a tombstone, are left out: a catalog
-    restored from before an erasure does not bring them back.
+    restored from before an erasure does not bring them back. So are those that another embedder made vectors of, until
+    a sync has read them anew.
 
     Raises:
         IntegrityError: a stored passage does not open with its key.
@@ -91,7 +92,7 @@ def build(
     (temporary / "lexicon").mkdir(parents=True)
     with database.reading() as session:
         found = catalog.documents(session, source.name)
-        entries, left_out = _entries(found, keyring, source)
+        entries, left_out = _entries(found, keyring, source, embedder)
         starts, rows, texts = _contents(session, keyring, entries, source.policy.redaction.languages, dim)
     classes = _classes(entries, starts)
     cuts = [visibility.rows[0] for visibility in classes] + [int(starts[-1])]
@@ -177,7 +178,7 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
 
 
 def _entries(
-    found: dict[DocumentId, catalog.Document], keyring: Keyring, source: Source
+    found: dict[DocumentId, catalog.Document], keyring: Keyring, source: Source, embedder: str
 ) -> tuple[list[_Entry], tuple[DocumentId, ...]]:
     indexed = [document for document in found.values() if document.state is DocumentState.INDEXED]
     tombstones = keyring.tombstones()
@@ -187,7 +188,7 @@ def _entries(
     for document in indexed:
         content = _content(source, document)
         gone = document.revision.id not in keys or (document.id, document.revision.version) in tombstones
-        if gone or content.anchor is None:
+        if gone or content.anchor is None or document.revision.embedder != embedder:
             left_out.append(document.id)
         else:
             entries.append(_Entry(document=document, class_id=content.class_id, anchor=content.anchor))

@@ -161,8 +161,11 @@ def amend(session: Session, document: Document) -> None:
     """
     connection = session.connection()
     _put(connection, document)
-    times = {"created": _iso(document.revision.created), "modified": _iso(document.revision.modified)}
-    connection.execute(update(_REVISION).where(_REVISION.c.id == document.revision.id).values(times))
+    created, modified = _iso(document.revision.created), _iso(document.revision.modified)
+    same = and_(_REVISION.c.created.is_not_distinct_from(created), _REVISION.c.modified.is_not_distinct_from(modified))
+    moved = update(_REVISION).where(_REVISION.c.id == document.revision.id, ~same)
+    if connection.execute(moved.values(created=created, modified=modified)).rowcount:
+        _mark_unpublished(connection, document.source)
 
 
 def remove(session: Session, source: SourceName, ids: Sequence[DocumentId]) -> None:
@@ -277,7 +280,7 @@ def _put(connection: Connection, document: Document) -> None:
         "stage": document.stage,
         "mend": document.mend,
     }
-    columns = (_DOCUMENT.c.hidden, _DOCUMENT.c.state, _DOCUMENT.c.allow, _DOCUMENT.c.deny)
+    columns = [_DOCUMENT.c[name] for name in ("hidden", "state", *access)]
     before = connection.execute(select(*columns).where(_DOCUMENT.c.id == document.id)).first()
     if before is None:
         connection.execute(insert(_DOCUMENT).values(id=document.id, source=document.source, hidden=False, **values))
@@ -286,7 +289,9 @@ def _put(connection: Connection, document: Document) -> None:
     same_readers = (before.allow, before.deny) == (access["allow"], access["deny"])
     hide = before.hidden or (served and not (indexed and same_readers))
     connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.id == document.id).values(hidden=hide, **values))
-    _mark_unpublished(connection, document.source)
+    # A class carries the age of its mirrored permissions, so an index that does not know the new one goes stale.
+    if hide or before.acl_as_of != access["acl_as_of"]:
+        _mark_unpublished(connection, document.source)
 
 
 def _mark_unpublished(connection: Connection, source: SourceName) -> None:

@@ -117,7 +117,7 @@ def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
         ConflictError: another process is at work on this source.
         IntegrityError: deleted bytes were found in a file. There is no receipt; run it again when that is mended.
     """
-    with workshop.home.sole_writer(source.name):
+    with workshop.sole_writer(source):
         with workshop.database.reading() as session:
             unfinished = _unfinished(session, source.name)
         needed = {_needles_name(source.name, purge_id) for purge_id in unfinished}

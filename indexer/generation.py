@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,8 +182,15 @@ def load_inventory(content: bytes) -> Inventory:
         IntegrityError: another version of Penstock wrote it in a format of its own.
     """
     plain = json.loads(content)
-    if plain["format"] != FORMAT:
-        raise IntegrityError("The index has the format of another Penstock.", mend="Run: penstock verify --repair")
+    try:
+        if plain.pop("format") == FORMAT:
+            return _inventory(plain)
+    except (KeyError, TypeError):
+        pass
+    raise IntegrityError("The index has the format of another Penstock.", mend="Run: penstock verify --repair")
+
+
+def _inventory(plain: dict[str, Any]) -> Inventory:
     classes = tuple(
         VisibilityClass(
             id=ClassId(visibility["id"]),

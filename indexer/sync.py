@@ -5,6 +5,7 @@ killed sync loses nothing and the next one goes on.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -21,7 +22,7 @@ from indexer.keyring import Keyring
 from indexer.tables import DocumentState
 from policies import ledger
 from policies.decide import admit
-from policies.errors import IntegrityError, PenstockError, QuarantineError, RefusedError
+from policies.errors import ConflictError, IntegrityError, PenstockError, QuarantineError, RefusedError
 from policies.manifest import Source
 from policies.model import Access, Action, AuditEvent, DocumentId, GenerationId, Node, Reason
 
@@ -80,6 +81,22 @@ class Workshop:
             head = ledger.append(session, event, now=now)
         self.keyring.anchor(head, now=now)
 
+    @contextmanager
+    def sole_writer(self, source: Source) -> Iterator[None]:
+        """Be the one writer of a source while the block runs.
+
+        Raises:
+            ConflictError: another process is at work on it, or another manifest was put in force meanwhile.
+        """
+        with self.home.sole_writer(source.name):
+            with self.database.reading() as session:
+                registered = catalog.require(session, source.name)
+            if registered.policy_hash != source.policy_hash:
+                raise ConflictError(
+                    f"Another manifest of {source.name!r} was put in force.", mend="Run the same command again."
+                )
+            yield
+
     def publish(self, source: Source, *, actor: str) -> GenerationId:
         """Rebuild a source's index if it is not of the present catalog or code; the id of the one that serves.
 
@@ -137,10 +154,15 @@ def sync(
 
     Raises:
         ConflictError: another process is at work on this source.
-        RefusedError: more documents would be removed than the source's limit allows. None was removed.
+        RefusedError: the source is not active; or more documents would be removed than its limit allows, and none was.
         DependencyError, OSError: the origin, a sandbox or the disk failed. What was stored stays; sync again.
     """
-    with workshop.home.sole_writer(source.name):
+    if source.state != "active":
+        raise RefusedError(
+            f"Source {source.name!r} is {source.state}, and only an active one is read.",
+            mend="Write `state: active` into its manifest and apply it.",
+        )
+    with workshop.sole_writer(source):
         run = _Run(workshop, source, connector, retry_quarantined=retry_quarantined)
         workshop.record(source, actor, Action.SYNC_STARTED, {})
         run.take_in(progress)

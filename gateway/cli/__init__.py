@@ -12,7 +12,7 @@ from policies.errors import PenstockError
 def main() -> None:
     """Run the command that the process was started with, and end the process with the command's exit code."""
     apply_quiet_defaults()
-    from gateway.cli.commands import build  # noqa: PLC0415 - nothing that calls home may be imported before that
+    from gateway.cli.commands import build
 
     run = Run()
     try:

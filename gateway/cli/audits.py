@@ -16,7 +16,7 @@ def verify_audit(*, home: HomeOption = None, as_json: JsonOption = False) -> Non
 
     Example: [bold]penstock audit verify[/bold]
     """
-    from policies import ledger  # noqa: PLC0415 - seconds, which `--help` does not pay
+    from policies import ledger
 
     with installation(home) as opened, opened.database.reading() as session:
         anchors = opened.keyring.anchors()
@@ -46,7 +46,7 @@ def show_audit(
 
     Example: [bold]penstock audit show --action retrieved --limit 5[/bold]
     """
-    from policies import ledger  # noqa: PLC0415 - as above
+    from policies import ledger
 
     with installation(home) as opened, opened.database.reading() as session:
         after = 0 if action else max(0, ledger.current_head(session).sequence - limit)
@@ -69,7 +69,7 @@ def verify(
 
     Example: [bold]penstock verify --repair[/bold]
     """
-    from indexer import reconcile  # noqa: PLC0415 - as above
+    from indexer import reconcile
 
     with installation(home) as opened:
         workshop = opened.workshop()

@@ -45,12 +45,12 @@ def calibrate(
 
     Example: [bold]penstock calibrate handbook golden.jsonl[/bold]
     """
-    from gateway import calibrate as fitting  # noqa: PLC0415 - seconds, which `--help` does not pay
-    from gateway.lookup import Opened  # noqa: PLC0415 - as above
-    from gateway.schemas import DEFAULT_K  # noqa: PLC0415 - as above
-    from gateway.wiring import clock, new_id  # noqa: PLC0415 - as above
-    from indexer import calibrations, catalog  # noqa: PLC0415 - as above
-    from policies import ledger  # noqa: PLC0415 - as above
+    from gateway import calibrate as fitting
+    from gateway.lookup import Opened
+    from gateway.schemas import DEFAULT_K
+    from gateway.wiring import clock, new_id
+    from indexer import calibrations, catalog
+    from policies import ledger
 
     questions = fitting.read_golden(golden, SourceName(source))
     with installation(home) as opened:

@@ -31,9 +31,9 @@ def create(
 
     Example: [bold]penstock key create --subject assistant --group staff --purpose employee-support --region gb[/bold]
     """
-    from gateway import keys  # noqa: PLC0415 - seconds, which `--help` does not pay
-    from gateway.wiring import clock  # noqa: PLC0415 - as above
-    from policies import ledger  # noqa: PLC0415 - as above
+    from gateway import keys
+    from gateway.wiring import clock
+    from policies import ledger
 
     with installation(home) as opened:
         now = clock()
@@ -74,8 +74,8 @@ def list_keys(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
 
     Example: [bold]penstock key list[/bold]
     """
-    from gateway import keys  # noqa: PLC0415 - as above
-    from gateway.wiring import clock  # noqa: PLC0415 - as above
+    from gateway import keys
+    from gateway.wiring import clock
 
     with installation(home) as opened, opened.database.reading() as session:
         found = keys.listing(session)
@@ -111,9 +111,9 @@ def revoke(
 
     Example: [bold]penstock key revoke 5f0c1d0e8a7b4c3d[/bold]
     """
-    from gateway import keys  # noqa: PLC0415 - as above
-    from gateway.wiring import clock  # noqa: PLC0415 - as above
-    from policies import ledger  # noqa: PLC0415 - as above
+    from gateway import keys
+    from gateway.wiring import clock
+    from policies import ledger
 
     with installation(home) as opened:
         now = clock()

@@ -88,7 +88,7 @@ def _packages() -> str:
 
 
 def _model() -> str:
-    from indexer import embed  # noqa: PLC0415 - a second, which `--help` does not pay
+    from indexer import embed
 
     folder = embed.locate_model(None)
     embed.verify_model(folder)
@@ -96,7 +96,7 @@ def _model() -> str:
 
 
 def _processor() -> str:
-    from indexer.embed import native_precision  # noqa: PLC0415 - as above
+    from indexer.embed import native_precision
 
     cpuinfo = Path("/proc/cpuinfo")
     precision = native_precision(cpuinfo.read_text() if cpuinfo.exists() else "")
@@ -104,7 +104,7 @@ def _processor() -> str:
 
 
 def _parser() -> str:
-    from indexer import parse  # noqa: PLC0415 - as above
+    from indexer import parse
 
     with parse.parser() as sandbox:
         parse.parse(sandbox, data=b"A line of text.", name="line.txt", languages=["en"])
@@ -112,7 +112,7 @@ def _parser() -> str:
 
 
 def _detector() -> str:
-    from indexer import redact  # noqa: PLC0415 - as above
+    from indexer import redact
 
     with redact.detector() as sandbox:
         redactor = redact.Redactor(sandbox)

@@ -25,10 +25,10 @@ def init(
 
     Example: [bold]penstock init --home /srv/penstock/home --region gb[/bold]
     """
-    from gateway.wiring import clock  # noqa: PLC0415 - seconds, which `--help` does not pay
-    from indexer.home import create  # noqa: PLC0415 - as above
-    from policies import ledger  # noqa: PLC0415 - as above
-    from policies.model import Action, AuditEvent  # noqa: PLC0415 - as above
+    from gateway.wiring import clock
+    from indexer.home import create
+    from policies import ledger
+    from policies.model import Action, AuditEvent
 
     if not is_country(region):
         raise RefusedError(
@@ -56,7 +56,7 @@ def init(
 
 def _provide_master_key(settings: Settings) -> Path | None:
     """Make the master key where there is none; its file then, None where one is there and can be read."""
-    from indexer.master import create_master_key  # noqa: PLC0415 - as above
+    from indexer.master import create_master_key
 
     key = settings.master_key
     if isinstance(key, Path) and not key.exists():

@@ -61,7 +61,7 @@ def plan(manifests: ManifestsArgument, *, home: HomeOption = None, as_json: Json
 
     Example: [bold]penstock plan manifests/handbook.yaml[/bold]
     """
-    from indexer.register import effect  # noqa: PLC0415 - seconds, which `check` does not pay
+    from indexer.register import effect
 
     found = _loaded(manifests)
     with installation(home) as opened:
@@ -79,7 +79,7 @@ def apply(manifests: ManifestsArgument, *, yes: YesOption = False, home: HomeOpt
 
     Example: [bold]penstock apply manifests/ --yes[/bold]
     """
-    from indexer import register  # noqa: PLC0415 - as above
+    from indexer import register
 
     found = _loaded(manifests)
     with installation(home) as opened:

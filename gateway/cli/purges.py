@@ -26,8 +26,8 @@ def plan(
 
     Example: [bold]penstock purge plan support[/bold]
     """
-    from gateway.wiring import clock  # noqa: PLC0415 - seconds, which `--help` does not pay
-    from indexer import catalog, erase  # noqa: PLC0415 - as above
+    from gateway.wiring import clock
+    from indexer import catalog, erase
 
     with installation(home) as opened, opened.database.reading() as session:
         registered = catalog.require(session, SourceName(source))
@@ -71,8 +71,8 @@ def run(
 
     Example: [bold]penstock purge run support --receipt-dir receipts[/bold]
     """
-    from gateway.wiring import clock  # noqa: PLC0415 - as above
-    from indexer import catalog, erase  # noqa: PLC0415 - as above
+    from gateway.wiring import clock
+    from indexer import catalog, erase
 
     with installation(home) as opened:
         _check_receipt_dir(receipt_dir, opened.home.root)
@@ -103,8 +103,8 @@ def check(
 
     Example: [bold]penstock purge check receipts/5f0c1d0e8a7b4c3d9e2f1a0b.json[/bold]
     """
-    from indexer.keyring import verify_signature  # noqa: PLC0415 - as above
-    from policies.purge import is_genuine  # noqa: PLC0415 - as above
+    from indexer.keyring import verify_signature
+    from policies.purge import is_genuine
 
     try:
         signed = receipt.read_text("utf-8")

@@ -38,8 +38,8 @@ def serve(
 
     Example: [bold]penstock serve --port 8080[/bold]
     """
-    from gateway.app import create_app, server  # noqa: PLC0415 - seconds, which `--help` does not pay
-    from gateway.wiring import new_id  # noqa: PLC0415 - as above
+    from gateway.app import create_app, server
+    from gateway.wiring import new_id
 
     # A service manager stops a service by SIGTERM: end as by Ctrl-C, so that no child process or folder is left.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -76,8 +76,8 @@ def query(
 
     Example: [bold]penstock query "How long is parental leave?" --purpose employee-support --key - < key.txt[/bold]
     """
-    from gateway.schemas import render_answer  # noqa: PLC0415 - as above
-    from gateway.wiring import new_id  # noqa: PLC0415 - as above
+    from gateway.schemas import render_answer
+    from gateway.wiring import new_id
 
     credential = sys.stdin.readline().strip() if key == "-" else key
     request = _request({"query": text, "purpose": purpose, "k": k} | ({"sources": source} if source else {}))
@@ -94,8 +94,8 @@ def query(
 
 def _request(body: dict[str, object]) -> "RetrievalRequest":
     """The request, held to what the API holds its callers to."""
-    from gateway.problems import BodyInvalidError  # noqa: PLC0415 - as above
-    from gateway.schemas import read_request  # noqa: PLC0415 - as above
+    from gateway.problems import BodyInvalidError
+    from gateway.schemas import read_request
 
     try:
         return read_request(json.dumps(body).encode("utf-8", "surrogatepass"))
@@ -135,7 +135,7 @@ def _say_where(listener: socket.socket) -> None:
 
 
 def _repair(opened: "Installation") -> None:
-    from indexer.reconcile import repair, verify  # noqa: PLC0415 - as above
+    from indexer.reconcile import repair, verify
 
     workshop = opened.workshop()
     findings = verify(workshop)
@@ -151,7 +151,7 @@ def _check_indexes(opened: "Installation", retrieval: "Retrieval") -> None:
         IntegrityError: one is damaged.
         DependencyError: one was made with another embedder.
     """
-    from indexer import catalog  # noqa: PLC0415 - as above
+    from indexer import catalog
 
     with opened.database.reading() as session:
         for registered in catalog.registrations(session):

@@ -45,7 +45,7 @@ def installation(home: Path | None) -> Iterator["Installation"]:
     Raises:
         SettingsError: there is none, or it cannot be opened with the settings there are.
     """
-    from gateway.wiring import open_installation  # noqa: PLC0415 - seconds, which `check` and `--help` do not pay
+    from gateway.wiring import open_installation
 
     with open_installation(from_environment(home=home)) as opened:
         yield opened

@@ -18,7 +18,7 @@ def chosen(opened: "Installation", names: Sequence[str], *, every: bool) -> list
     Raises:
         RefusedError: no name is given and not every one is wanted, or both, or there is no such source.
     """
-    from indexer import catalog  # noqa: PLC0415 - seconds, which `--help` does not pay
+    from indexer import catalog
 
     if bool(names) == every:
         raise RefusedError("It must be clear which sources are meant.", mend="Name them, or write --all.")
@@ -35,7 +35,7 @@ def described(registered: "Registration") -> Source:
 
 def origin_ids(opened: "Installation", documents: Collection["Document"]) -> dict[DocumentId, str]:
     """What the origin calls these documents, for the operator's eyes only; "" for one whose key is gone."""
-    from indexer.content import open_description  # noqa: PLC0415 - as above
+    from indexer.content import open_description
 
     keys = opened.keyring.document_keys(document.revision.id for document in documents)
     return {

@@ -48,7 +48,7 @@ class _Standing:
     """One source as it is at one instant."""
 
     def __init__(self, opened: "Installation", registered: "Registration") -> None:
-        from indexer import catalog  # noqa: PLC0415 - seconds, which `--help` does not pay
+        from indexer import catalog
 
         self.source = described(registered)
         self.registered = registered
@@ -112,8 +112,8 @@ class _Standing:
 
 def _confidence(opened: "Installation", session: "Session", registered: "Registration") -> str:
     """The status that a confidence of this source has now."""
-    from gateway.confidence import Model  # noqa: PLC0415 - as above
-    from indexer import calibrations  # noqa: PLC0415 - as above
+    from gateway.confidence import Model
+    from indexer import calibrations
 
     stored = calibrations.latest(session, registered.name)
     if stored is None or registered.generation is None:

@@ -14,8 +14,7 @@ from connectors.registry import connector
 from gateway.cli.exits import exit_code
 from gateway.cli.shell import HomeOption, JsonOption, installation, operator, say, show_json, show_table
 from gateway.cli.sources import chosen, described
-from policies.errors import PenstockError, RefusedError
-from policies.manifest import Source
+from policies.errors import PenstockError
 
 if TYPE_CHECKING:
     from indexer.sync import Progress as Step
@@ -45,7 +44,7 @@ def sync(
 
     Example: [bold]penstock sync handbook[/bold]
     """
-    from indexer.sync import sync as run  # noqa: PLC0415 - seconds, which `--help` does not pay
+    from indexer.sync import sync as run
 
     codes: list[int] = []
     reports: dict[str, Report] = {}
@@ -56,7 +55,6 @@ def sync(
                 say(f"{source.name}: left out, its state is {source.state}.")
                 continue
             try:
-                _check_active(source)
                 origin = source.connector
                 with _progress(source.name) as progress:
                     reports[source.name] = run(
@@ -74,15 +72,6 @@ def sync(
     _show_reports(reports, as_json=as_json)
     if codes:
         raise typer.Exit(max(codes))
-
-
-def _check_active(source: Source) -> None:
-    if source.state != "active":
-        # Its policy admits nothing then: every document would be taken out of the index.
-        raise RefusedError(
-            f"The state of {source.name!r} is {source.state}, so nothing may be taken in.",
-            mend="Write state: active into its manifest and apply it.",
-        )
 
 
 @contextmanager

@@ -163,8 +163,9 @@ def _store(
     )
     now = clock()
     revision = catalog.Revision(
-        id=key_id, version=f"{number:024x}", fingerprint="", created=now, modified=now, ingested=now,
-        passages=PER_DOCUMENT, redactions={}, sealed=seal_description(key, key_id, description),
+        id=key_id, version=f"{number:024x}", fingerprint="", embedder=installation.stages.embedder_identity.key,
+        created=now, modified=now, ingested=now, passages=PER_DOCUMENT, redactions={},
+        sealed=seal_description(key, key_id, description),
     )  # fmt: skip
     document = catalog.Document(
         id=installation.keyring.document_id(SOURCE, f"{number}.txt"),

@@ -49,6 +49,7 @@ def document(number: int, revision: str, *, source: SourceName = HR, passages: i
             id=KeyId(revision),
             version=f"v-{revision}",
             fingerprint="f1",
+            embedder="e1",
             created=None,
             modified=NOW,
             ingested=NOW,
@@ -102,25 +103,27 @@ def change_readers(one: Document) -> Document:
 
 
 @pytest.mark.parametrize(
-    ("changed", "hides"),
+    ("changed", "hides", "publishes"),
     [
-        (lambda one: one, False),
-        (lambda one: replace(one, stamp="s2"), False),
-        (lambda one: replace(one, access=replace(one.access, as_of=None)), False),
-        (change_readers, True),
-        (lambda one: replace(one, access=replace(one.access, deny=frozenset())), True),
-        (lambda one: replace(one, state=DocumentState.QUARANTINED), True),
+        (lambda one: one, False, False),
+        (lambda one: replace(one, stamp="s2"), False, False),
+        (lambda one: replace(one, revision=replace(one.revision, modified=NOW.replace(year=2025))), False, True),
+        (lambda one: replace(one, access=replace(one.access, as_of=None)), False, True),
+        (change_readers, True, True),
+        (lambda one: replace(one, access=replace(one.access, deny=frozenset())), True, True),
+        (lambda one: replace(one, state=DocumentState.QUARANTINED), True, True),
     ],
 )
 def test_a_served_document_is_hidden_when_its_readers_change_or_it_is_no_longer_indexed(
-    session: Session, *, changed: Callable[[Document], Document], hides: bool
+    session: Session, *, changed: Callable[[Document], Document], hides: bool, publishes: bool
 ) -> None:
+    """Whatever the index should know, and only that, asks for a new one."""
     one = document(1, "r1")
     catalog.store(session, one, ())
     published(session)
     catalog.amend(session, changed(one))
     assert catalog.hidden(session, HR) == (frozenset({one.id}) if hides else frozenset())
-    assert catalog.require(session, HR).unpublished
+    assert catalog.require(session, HR).unpublished == publishes
     published(session)
     assert catalog.hidden(session, HR) == frozenset()
     assert not catalog.require(session, HR).unpublished

@@ -307,6 +307,16 @@ def test_other_stages_read_every_document_anew(bench: Bench, source: Source) -> 
     assert counted(bench.sync(bench.apply(("profile: balanced", "profile: strict")))) == (3, 0, 0, 0)
 
 
+def test_vectors_of_another_embedder_are_left_out_until_a_sync_has_made_new_ones(bench: Bench, source: Source) -> None:
+    bench.origin.files = handbook_files()
+    bench.sync(source)
+    bench.stages.identity = replace(bench.stages.identity, sha256="1" * 64)
+    bench.workshop.rebuild(source, actor="operator:test")
+    assert bench.served(source) == frozenset()
+    assert counted(bench.sync(source)) == (3, 0, 0, 0)
+    assert bench.served(source) == {bench.id(source, name) for name in handbook_files()}
+
+
 def test_a_document_whose_key_is_lost_is_read_anew(bench: Bench, source: Source) -> None:
     bench.origin.files = handbook_files()
     bench.sync(source)
