@@ -188,7 +188,8 @@ def _entries(
     for document in indexed:
         content = _content(source, document)
         gone = document.revision.id not in keys or (document.id, document.revision.version) in tombstones
-        if gone or content.anchor is None or document.revision.embedder != embedder:
+        otherwise = (document.revision.embedder, document.revision.redaction) != (embedder, source.redaction)
+        if gone or otherwise or content.anchor is None:
             left_out.append(document.id)
         else:
             entries.append(_Entry(document=document, class_id=content.class_id, anchor=content.anchor))

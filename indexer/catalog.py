@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 from sqlmodel import Session, SQLModel
 
 from indexer.keyring import KeyId
@@ -43,19 +43,22 @@ class Registration:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Revision:
-    """A version of a document as ingested. `redactions` counts what was redacted, by type. Times are UTC, aware.
+    """A version of a document as ingested. Times are UTC, aware.
 
-    `embedder` is the key of the identity that made its vectors.
+    `redaction` names how its text was redacted, `embedder` what made its vectors. `redactions` counts what was
+    replaced, by type; `skipped_parts` counts attachments and embedded files that were not read.
     """
 
     id: KeyId
     version: str
     fingerprint: str
+    redaction: str
     embedder: str
     created: datetime | None
     modified: datetime | None
     ingested: datetime
     passages: int
+    skipped_parts: int
     redactions: Mapping[str, int]
     sealed: bytes
 
@@ -136,11 +139,13 @@ def store(session: Session, document: Document, passages: Iterable[SealedPassage
             document=document.id,
             version=revision.version,
             fingerprint=revision.fingerprint,
+            redaction=revision.redaction,
             embedder=revision.embedder,
             created=_iso(revision.created),
             modified=_iso(revision.modified),
             ingested=revision.ingested.isoformat(),
             passages=revision.passages,
+            skipped_parts=revision.skipped_parts,
             redactions=json.dumps(dict(revision.redactions), sort_keys=True),
             sealed=revision.sealed,
         )
@@ -152,6 +157,29 @@ def store(session: Session, document: Document, passages: Iterable[SealedPassage
     ]
     if rows:
         connection.execute(insert(_PASSAGE), rows)
+
+
+def indexed_revisions(session: Session, source: SourceName) -> frozenset[KeyId]:
+    """The current revisions of the indexed documents of a source."""
+    statement = select(_DOCUMENT.c.revision).where(
+        _DOCUMENT.c.source == source, _DOCUMENT.c.state == DocumentState.INDEXED.value
+    )
+    return frozenset(KeyId(revision) for revision in session.connection().execute(statement).scalars())
+
+
+def hide_all(session: Session, source: SourceName) -> None:
+    """Hide every document of a source until a generation is published."""
+    session.connection().execute(update(_DOCUMENT).where(_DOCUMENT.c.source == source).values(hidden=True))
+    _mark_unpublished(session.connection(), source)
+
+
+def reassign(session: Session, source: SourceName, accesses: Mapping[DocumentId, Access]) -> None:
+    """Give documents other readers, and hide them until a generation that knows is published."""
+    if accesses:
+        statement = update(_DOCUMENT).where(_DOCUMENT.c.id == bindparam("document"))
+        rows = [{"document": document} | _access_values(access) for document, access in accesses.items()]
+        session.connection().execute(statement.values(hidden=True), rows)
+        _mark_unpublished(session.connection(), source)
 
 
 def amend(session: Session, document: Document) -> None:
@@ -316,11 +344,13 @@ def _document(row: Row[Any]) -> Document:
         id=KeyId(values[_REVISION.c.id]),
         version=row.version,
         fingerprint=row.fingerprint,
+        redaction=row.redaction,
         embedder=row.embedder,
         created=_time(row.created),
         modified=_time(row.modified),
         ingested=datetime.fromisoformat(row.ingested),
         passages=row.passages,
+        skipped_parts=row.skipped_parts,
         redactions=json.loads(row.redactions),
         sealed=row.sealed,
     )

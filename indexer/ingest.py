@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
+from urllib.parse import quote, unquote
 
 from connectors.base import SourceDocument
 from indexer.catalog import Revision, SealedPassage
@@ -17,6 +18,9 @@ from indexer.sandbox import Sandbox
 from indexer.versions import code_version
 from policies.errors import QuarantineError
 from policies.manifest import Source
+
+_URI_DELIMITERS = ":/?#[]@!$&'()*+,;="
+"""RFC 3986, section 2.2: what gives a URI its parts and stays as it is."""
 
 
 class Stages(Protocol):
@@ -53,12 +57,10 @@ class Ingested:
 
 def fingerprint(stages: Stages, source: Source) -> str:
     """What decides how bytes become passages. A document ingested under another fingerprint is ingested anew."""
-    redaction = source.policy.redaction
     making = code_version(
         ["parse.py", "formats/*.py", "passages.py", "sentences.py"], ["unstructured", "pypdfium2", "lxml"]
     )
-    languages = ",".join(redaction.languages)
-    return f"{making}/{stages.redactor.version}/{stages.embedder_identity.key}/{redaction.profile}/{languages}"
+    return f"{making}/{stages.redactor.version}/{stages.embedder_identity.key}/{source.redaction}"
 
 
 def ingest(
@@ -68,10 +70,13 @@ def ingest(
     item: SourceDocument,
     content: bytes,
     *,
+    version: str,
     made_by: str,
-    now: datetime,
+    ingested: datetime,
 ) -> Ingested:
     """The document as a sealed revision under a fresh key. Nothing unredacted is embedded or kept.
+
+    `ingested` is when this version of it first came, which retention may count from.
 
     Raises:
         QuarantineError: it cannot be parsed, or not be redacted within its budget, or holds no text.
@@ -79,7 +84,8 @@ def ingest(
     redaction = source.policy.redaction
     parsed = parse(stages.parser, data=content, name=item.name, languages=redaction.languages)
     title = parsed.title or item.name
-    texts = [title, item.uri, *(element.text for element in parsed.elements)]
+    # An address in a link is written with % signs, which no recogniser reads through.
+    texts = [title, unquote(item.uri), *(element.text for element in parsed.elements)]
     redacted = stages.redactor.redact(
         texts, key=keyring.pseudonym_key(source.name), profile=redaction.profile, languages=redaction.languages
     )
@@ -112,16 +118,20 @@ def ingest(
         )
         for passage, vector in zip(passages, vectors, strict=True)
     )
-    description = Description(origin_id=item.origin_id, name=item.name, uri=clean_uri, title=clean_title)
+    description = Description(
+        origin_id=item.origin_id, name=item.name, uri=quote(clean_uri, safe=_URI_DELIMITERS), title=clean_title
+    )
     revision = Revision(
         id=key_id,
-        version=keyring.version(content),
+        version=version,
         fingerprint=made_by,
+        redaction=source.redaction,
         embedder=stages.embedder_identity.key,
         created=item.created,
         modified=item.modified,
-        ingested=now,
+        ingested=ingested,
         passages=len(sealed),
+        skipped_parts=parsed.skipped_parts,
         redactions=redacted.counts,
         sealed=seal_description(key, key_id, description),
     )
@@ -139,11 +149,13 @@ def empty_revision(
         id=key_id,
         version=version,
         fingerprint=made_by,
+        redaction="",
         embedder="",
         created=source_document.created,
         modified=source_document.modified,
         ingested=now,
         passages=0,
+        skipped_parts=0,
         redactions=no_redactions,
         sealed=seal_description(key, key_id, description),
     )

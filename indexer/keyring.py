@@ -99,9 +99,12 @@ class Keyring:
         """The opaque id of a document: the same for the same source and origin id, telling nothing about either."""
         return DocumentId(self._mac("document", source, origin_id)[:32])
 
-    def version(self, content: bytes) -> str:
-        """The opaque id of these bytes. A plain hash would let anybody test for the presence of a known file."""
-        return self._mac("version", hashlib.sha256(content).hexdigest())[:24]
+    def version(self, document: DocumentId, content: bytes) -> str:
+        """The opaque id of these bytes of this document.
+
+        A plain hash would let anybody test for the presence of a known file, and link equal documents.
+        """
+        return self._mac("version", document, hashlib.sha256(content).hexdigest())[:24]
 
     def fingerprint(self, *parts: str) -> str:
         """An opaque id of some text that must be compared but not kept, such as an origin's change stamp."""
@@ -204,7 +207,7 @@ class Keyring:
     def _mac(self, *parts: str) -> str:
         # Each part is preceded by its length, so that no two lists of parts make the same message.
         message = b"".join(
-            len(raw).to_bytes(4, "big") + raw for raw in (part.encode("utf-8", "surrogateescape") for part in parts)
+            len(raw).to_bytes(4, "big") + raw for raw in (part.encode("utf-8", "surrogatepass") for part in parts)
         )
         return hmac.new(self._ids, message, hashlib.sha256).hexdigest()
 

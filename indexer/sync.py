@@ -21,7 +21,7 @@ from indexer.ingest import Stages, empty_revision, fingerprint, ingest
 from indexer.keyring import Keyring
 from indexer.tables import DocumentState
 from policies import ledger
-from policies.decide import admit
+from policies.decide import SENTENCES, admit
 from policies.errors import ConflictError, IntegrityError, PenstockError, QuarantineError, RefusedError
 from policies.manifest import Source
 from policies.model import Access, Action, AuditEvent, DocumentId, GenerationId, Node, Reason
@@ -47,10 +47,14 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What a sync did. `counts` has every Outcome, `reasons` counts quarantined documents by reason."""
+    """What a sync did. `counts` has every Outcome, `reasons` counts quarantined documents by reason.
+
+    `skipped_parts` counts attachments and embedded files, in what was newly indexed, that were not read.
+    """
 
     counts: Mapping[Outcome, int]
     reasons: Mapping[str, int]
+    skipped_parts: int
     generation: GenerationId
 
     @property
@@ -154,22 +158,34 @@ def sync(
 
     Raises:
         ConflictError: another process is at work on this source.
-        RefusedError: the source is not active; or more documents would be removed than its limit allows, and none was.
+        RefusedError: the policy admits nothing here and now, and nothing was touched; or more documents would be
+            removed than the source's limit allows, and none was, but everything else was done.
         DependencyError, OSError: the origin, a sandbox or the disk failed. What was stored stays; sync again.
     """
-    if source.state != "active":
+    now = workshop.clock()
+    refusal = admit(source=source, anchor=now, node=workshop.node, now=now)
+    if refusal is not None:
+        # Asked of each document it would quarantine them all, and publishing would destroy their keys.
         raise RefusedError(
-            f"Source {source.name!r} is {source.state}, and only an active one is read.",
-            mend="Write `state: active` into its manifest and apply it.",
+            f"Nothing of {source.name!r} may be taken in here and now: {SENTENCES[refusal.reason]}",
+            mend="Mend its manifest or the place where this runs, then sync again. What is indexed was left as it is.",
         )
     with workshop.sole_writer(source):
         run = _Run(workshop, source, connector, retry_quarantined=retry_quarantined)
         workshop.record(source, actor, Action.SYNC_STARTED, {})
         run.take_in(progress)
-        run.drop_missing(confirmed=confirm_deletes)
+        too_many = run.drop_missing(confirmed=confirm_deletes)
         generation = workshop.publish(source, actor=actor)
         workshop.record(source, actor, Action.SYNC_FINISHED, {outcome.value: n for outcome, n in run.counts.items()})
-    return Report(counts=run.counts, reasons=run.reasons, generation=generation)
+    if too_many is not None:
+        raise too_many
+    return Report(counts=run.counts, reasons=run.reasons, skipped_parts=run.skipped_parts, generation=generation)
+
+
+_PASSING = frozenset({"unreadable", "changed", "timeout", "crashed", "out_of_memory", "redaction_timeout"})
+"""Reasons that may be gone the next time. An indexed document is kept as it was, and a quarantined one tried again."""
+_WITHOUT_A_NAME = frozenset({Reason.RETENTION_PASSED.value, "tombstoned"})
+"""Reasons for which not even the name of a document is kept: nobody may look at it any more."""
 
 
 class _Run:
@@ -178,6 +194,7 @@ class _Run:
     def __init__(self, workshop: Workshop, source: Source, connector: Connector, *, retry_quarantined: bool) -> None:
         self.counts = dict.fromkeys(Outcome, 0)
         self.reasons: dict[str, int] = {}
+        self.skipped_parts = 0
         self._workshop = workshop
         self._source = source
         self._connector = connector
@@ -202,17 +219,13 @@ class _Run:
             self.counts[outcome] += 1
             progress(Progress(done=done, listed=len(items), outcome=outcome))
 
-    def drop_missing(self, *, confirmed: bool) -> None:
-        """Hide what the origin no longer has.
-
-        Raises:
-            RefusedError: it would be more than the source's limit allows, and is not confirmed.
-        """
+    def drop_missing(self, *, confirmed: bool) -> RefusedError | None:
+        """Hide what the origin no longer has; the refusal, and nothing hidden, where it is too much unconfirmed."""
         known = self._known.keys()
         missing = sorted((self._gone & known) | (known - self._seen if self._complete else set()))
         allowed = self._source.limits.max_deletes
         if not confirmed and len(missing) > allowed * len(self._known):
-            raise RefusedError(
+            return RefusedError(
                 f"{len(missing)} of {len(self._known)} documents of {self._source.name!r} are gone from the origin, "
                 f"more than the {allowed:.0%} that limits.max_deletes allows. Nothing was removed.",
                 mend="If that is right, run the sync again with --confirm-deletes.",
@@ -221,6 +234,7 @@ class _Run:
             with self._workshop.database.writing() as session:
                 catalog.remove(session, self._source.name, missing)
             self.counts[Outcome.REMOVED] = len(missing)
+        return None
 
     def _listed(self, listing: Listing) -> Iterator[SourceDocument | Refused]:
         for change in listing.changes:
@@ -242,6 +256,10 @@ class _Run:
         try:
             return self._take_document(document, item, mirrored)
         except QuarantineError as error:
+            known = self._known.get(document)
+            if known and known.state is DocumentState.INDEXED and error.reason in _PASSING:
+                self.reasons[error.reason] = self.reasons.get(error.reason, 0) + 1
+                return Outcome.QUARANTINED
             return self._quarantine(document, item, error)
         except (PenstockError, OSError, MemoryError):
             raise
@@ -278,7 +296,7 @@ class _Run:
         if known and item.stamp and known.stamp == item.stamp and self._is_settled(known):
             return self._leave(known, item, access)
         content = self._connector.fetch(item, max_bytes=source.limits.max_document_bytes)
-        version = workshop.keyring.version(content)
+        version = workshop.keyring.version(document, content)
         if (document, version) in self._tombstones:
             raise QuarantineError(
                 "This content of it was purged and must not come back.",
@@ -289,7 +307,16 @@ class _Run:
         if known and known.revision.version == version and self._is_settled(known):
             return self._leave(known, item, access)
         try:
-            made = ingest(workshop.stages, workshop.keyring, source, item, content, made_by=self._made_by, now=now)
+            made = ingest(
+                workshop.stages,
+                workshop.keyring,
+                source,
+                item,
+                content,
+                version=version,
+                made_by=self._made_by,
+                ingested=known.revision.ingested if known and known.revision.version == version else now,
+            )
         except QuarantineError as error:
             return self._quarantine(document, item, error, version=version)
         stored = catalog.Document(
@@ -302,13 +329,15 @@ class _Run:
         )
         with workshop.database.writing() as session:
             catalog.store(session, stored, made.passages)
+        self.skipped_parts += made.revision.skipped_parts
         return Outcome.INDEXED
 
     def _is_settled(self, known: catalog.Document) -> bool:
         """Whether the same bytes would come to the same end."""
         if known.revision.fingerprint != self._made_by or known.revision.id not in self._keys:
             return False
-        return known.state is DocumentState.INDEXED or (not self._retry and known.stage == "parse")
+        final = known.stage == "parse" and known.reason not in _PASSING
+        return known.state is DocumentState.INDEXED or (final and not self._retry)
 
     def _is_as_it_was(self, known: catalog.Document, item: SourceDocument, error: QuarantineError) -> bool:
         was = (known.state, known.reason, known.stage, known.stamp, known.revision.fingerprint)
@@ -333,7 +362,10 @@ class _Run:
         self.reasons[error.reason] = self.reasons.get(error.reason, 0) + 1
         if known and self._is_as_it_was(known, item, error):
             return Outcome.QUARANTINED
-        revision = empty_revision(workshop.keyring, item, version=version, made_by=self._made_by, now=workshop.clock())
+        described = _nameless("") if error.reason in _WITHOUT_A_NAME else item
+        revision = empty_revision(
+            workshop.keyring, described, version=version, made_by=self._made_by, now=workshop.clock()
+        )
         stored = catalog.Document(
             id=document,
             source=self._source.name,

@@ -57,11 +57,13 @@ class RevisionRow(SQLModel, table=True):
     document: str = Field(foreign_key="document.id", ondelete="CASCADE", index=True)
     version: str
     fingerprint: str
+    redaction: str
     embedder: str
     created: str | None
     modified: str | None
     ingested: str
     passages: int
+    skipped_parts: int
     redactions: str
     sealed: bytes
 
@@ -75,18 +77,6 @@ class PassageRow(SQLModel, table=True):
     ordinal: int = Field(primary_key=True)
     text: bytes
     vector: bytes
-
-
-class RunRow(SQLModel, table=True):
-    """One sync, with what became of each listed document."""
-
-    __tablename__ = "run"
-
-    id: str = Field(primary_key=True)
-    source: str = Field(index=True)
-    started: str
-    finished: str | None
-    counts: str
 
 
 class PurgeRow(SQLModel, table=True):
@@ -114,5 +104,5 @@ class CalibrationRow(SQLModel, table=True):
 
 
 TABLES: tuple[type[SQLModel], ...] = (
-    SourceRow, DocumentRow, RevisionRow, PassageRow, RunRow, PurgeRow, CalibrationRow,
+    SourceRow, DocumentRow, RevisionRow, PassageRow, PurgeRow, CalibrationRow,
 )  # fmt: skip

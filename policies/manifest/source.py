@@ -43,7 +43,7 @@ class Limits(Clause):
 
     max_deletes: Share = Field(default=0.2, examples=[0.2])
     """Share of the source's documents; a listing that loses more stops the sync."""
-    max_document_bytes: Whole = Field(default=52_428_800, gt=0, le=1_073_741_824, examples=[52_428_800])
+    max_document_bytes: Whole = Field(default=52_428_800, gt=0, le=52_428_800, examples=[52_428_800])
 
 
 class Source(Clause):
@@ -72,6 +72,11 @@ class Source(Clause):
         """SHA-256 in hex of the manifest's canonical JSON; comments, layout and the order of sets do not count."""
         canonical = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return PolicyHash(hashlib.sha256(canonical.encode()).hexdigest())
+
+    @property
+    def redaction(self) -> str:
+        """Names how texts of this source are redacted. Passages redacted otherwise must not be served under it."""
+        return f"{self.policy.redaction.profile}:{','.join(self.policy.redaction.languages)}"
 
     @property
     def mirrors_access(self) -> bool:
