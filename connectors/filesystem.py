@@ -112,7 +112,8 @@ class FilesystemConnector:
 
     def _walk(self, folder: int, above: tuple[str, ...]) -> Iterator[Change]:
         """What lies in an open folder and below, by name."""
-        with _listing(os.fstat(folder)), os.scandir(folder) as entries:
+        own_status = os.fstat(folder)
+        with _listing(own_status), os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries)
         for name in names:
             path = "/".join((*above, name))
@@ -120,10 +121,11 @@ class FilesystemConnector:
                 shown = os.fsencode(path).decode("utf-8", "backslashreplace")
                 yield Refused(origin_id=shown, reason="bad_name", mend="Rename the file to valid UTF-8.")
                 continue
-            try:
-                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-            except FileNotFoundError:  # deleted since the folder was read
-                continue
+            with _listing(own_status):  # a folder may be one to list and not to search
+                try:
+                    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                except FileNotFoundError:  # deleted since the folder was read
+                    continue
             if stat.S_ISDIR(status.st_mode):
                 if self._reaches(path):
                     yield from self._below(folder, (*above, name), status)
@@ -256,7 +258,7 @@ def _listing(status: os.stat_result) -> Iterator[None]:
             f"A folder below the source's root cannot be listed: inode {status.st_ino}, {error.strerror}.",
             mend=f"Find it with `find ROOT -inum {status.st_ino}`. Let this user read it, or leave it out by `exclude` "
             "with /** at its end. If it was moved, sync again.",
-        ) from error
+        ) from None  # the cause names a file
 
 
 @contextmanager

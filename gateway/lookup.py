@@ -16,7 +16,7 @@ from indexer.keyring import Keyring
 from indexer.redact import Redactor
 from indexer.search import Found, Query, search
 from indexer.shelf import Shelf
-from policies.decide import permit
+from policies.decide import approach, permit
 from policies.errors import DependencyError, IntegrityError, QuarantineError
 from policies.manifest import Source, parse
 from policies.model import Caller, DocumentId, Node, Permit, Reason
@@ -72,6 +72,10 @@ class Lookup:
             DependencyError: it was made with another embedder.
         """
         source = source_of(registered.manifest)
+        refusal = approach(caller=caller, purpose=purpose, source=source, node=self.node, now=now)
+        if refusal is not None:
+            # Before the index is touched: what is wrong with it is no business of callers who may not ask it.
+            return refusal.reason
         generation = self.generation(registered)
         if generation is None or not generation.inventory.classes:
             return Reason.NO_GENERATION

@@ -28,6 +28,7 @@ from indexer.seal import Key
 from indexer.shelf import Shelf
 from indexer.sync import Workshop
 from indexer.tables import TABLES
+from policies.errors import SettingsError
 from policies.ledger import AuditRow
 from policies.model import Node
 
@@ -125,6 +126,24 @@ class Installation:
         )
 
 
+def create_installation(settings: Settings, *, store_region: str) -> None:
+    """Make the home that the settings name, with an empty catalog and keyring, for a master key that is there.
+
+    Raises:
+        SettingsError: there is something in that folder already, or the master key cannot be read.
+    """
+    master = Key(settings.read_master_key())
+    home = homes.create(settings.home, store_region=store_region, now=clock())
+    database = _catalog(home)
+    database.create()
+    database.close()
+    Keyring.create(home.keyring, master).close()
+
+
+def _catalog(home: Home) -> Database:
+    return Database(home.catalog, [*TABLES, AuditRow, ApiKeyRow])
+
+
 @contextmanager
 def open_installation(settings: Settings) -> Iterator[Installation]:
     """The installation that the settings name, closed with every child process when the block ends.
@@ -133,10 +152,14 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
         SettingsError: there is no home, a newer Penstock made it, or its master key is missing, wrong or inside it.
     """
     home = homes.find(settings.home)
+    if not home.catalog.is_file():
+        raise SettingsError(
+            f"The catalog {str(home.catalog)!r} is missing.",
+            mend="Restore it from its backup, then run: penstock verify",
+        )
     with ExitStack() as resources:
-        database = Database(home.catalog, [*TABLES, AuditRow, ApiKeyRow])
+        database = _catalog(home)
         resources.callback(database.close)
-        database.create()
         keyring = Keyring(home.keyring, Key(settings.read_master_key()))
         resources.callback(keyring.close)
         yield Installation(

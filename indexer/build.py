@@ -21,7 +21,7 @@ from sqlmodel import Session
 from indexer import catalog, lexicon, vectors
 from indexer.analyse import analyser_version, terms
 from indexer.content import VECTOR_DTYPE, open_text, open_vector
-from indexer.database import Database
+from indexer.database import Database, batched
 from indexer.generation import MANIFEST, Inventory, VisibilityClass, digest_of, dump_inventory, microseconds_of
 from indexer.keyring import KeyId, Keyring
 from indexer.tables import DocumentState
@@ -31,6 +31,7 @@ from policies.manifest import Source
 from policies.model import Access, Action, AuditEvent, ClassId, DocumentId, GenerationId
 
 _TEMPORARY = ".building-"
+FORGOTTEN_AT_ONCE = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +64,8 @@ class _Entry:
 
 def class_of(access: Access) -> ClassId:
     """The visibility class that these access rules make."""
-    rules = json.dumps([sorted(access.allow), sorted(access.deny)], ensure_ascii=False)
+    # Rules of the manifest and rules of the origin are never one class: only the latter can go stale.
+    rules = json.dumps([sorted(access.allow), sorted(access.deny), access.as_of is None], ensure_ascii=False)
     return ClassId(hashlib.sha256(rules.encode()).hexdigest()[:16])
 
 
@@ -161,7 +163,7 @@ def publish(database: Database, source: Source, built: Built, *, actor: str, now
 def collect(database: Database, keyring: Keyring, source: Source, folder: Path) -> None:
     """Remove what the serving generation no longer names: folders, superseded revisions, their keys.
 
-    The caller holds the source's lease. Repeating it is harmless.
+    The caller is the source's sole writer. Repeating it is harmless.
     """
     with database.reading() as session:
         serving = catalog.require(session, source.name).generation
@@ -173,8 +175,12 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
         _sync_folder(folder)
     # The keys first: rows without a key are found and forgotten the next time, a key without a row would stay.
     keyring.destroy(keys=revisions)
+    # In small transactions: while one lasts, no answer can be recorded.
+    for batch in batched(revisions, FORGOTTEN_AT_ONCE):
+        with database.writing() as session:
+            catalog.forget(session, batch)
     with database.writing() as session:
-        catalog.forget(session, source.name, revisions)
+        catalog.forget_removed(session, source.name)
 
 
 def _entries(

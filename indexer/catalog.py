@@ -252,13 +252,15 @@ def superseded(session: Session, source: SourceName) -> tuple[KeyId, ...]:
     return tuple(KeyId(revision) for revision in session.connection().execute(statement).scalars())
 
 
-def forget(session: Session, source: SourceName, revisions: Sequence[KeyId]) -> None:
-    """Delete these superseded revisions and the removed documents of a source, once no generation names them."""
-    connection = session.connection()
-    for revision in revisions:
-        connection.execute(delete(_REVISION).where(_REVISION.c.id == revision))
+def forget(session: Session, revisions: Sequence[KeyId]) -> None:
+    """Delete superseded revisions with their passages, once no generation names them."""
+    session.connection().execute(delete(_REVISION).where(_REVISION.c.id.in_(revisions)))
+
+
+def forget_removed(session: Session, source: SourceName) -> None:
+    """Delete the rows of removed documents, once no generation names them."""
     removed = and_(_DOCUMENT.c.source == source, _DOCUMENT.c.state == DocumentState.REMOVED.value)
-    connection.execute(delete(_DOCUMENT).where(removed))
+    session.connection().execute(delete(_DOCUMENT).where(removed))
 
 
 def counts(session: Session, source: SourceName) -> dict[str, int]:

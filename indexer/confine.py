@@ -3,17 +3,27 @@
 Before the served module is loaded the process limits its address space, open files and core dumps, and shuts the
 network: where the kernel allows it the process is alone in a network namespace, which binds native code too;
 everywhere, Python's own doors to sockets and other programs are shut by an audit hook, which binds Python code only.
-Before the first document it gives up writing to files. It ends when its parent does.
+
+Before the first document it gives up the files too, in three layers. By resource limit not one byte can be written.
+An audit hook leaves Python code nothing but reading below the folders of the standard library and the installed
+packages, for codecs and tables that are loaded when they are first needed. Where the kernel offers Landlock (Linux
+5.13), the same rule binds native code. Without Landlock, native code that was taken over can read, rename and delete
+what the user can; with it, it can still ask for the state of a file, change its mode, owner and times, and change
+folder, none of which Landlock governs. It ends when its parent does.
 """
 
 import ctypes
+import errno
 import fcntl
 import importlib
 import json
 import os
 import resource
 import signal
+import site
+import struct
 import sys
+import sysconfig
 import time
 from collections.abc import Mapping
 from math import ceil
@@ -22,7 +32,7 @@ from typing import IO
 from indexer.sandbox import GRACE_S, JSON, MAX_REPLY_BYTES, REPLY_PREFIX, REQUEST_PREFIX, Handler
 from policies.errors import QuarantineError
 
-MAX_OPEN_FILES = 64  # chosen: importing opens one file at a time and handlers open none
+MAX_OPEN_FILES = 64  # chosen: importing opens one file at a time
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
 _REFUSED_EVENTS = frozenset(
@@ -40,6 +50,18 @@ _REFUSED_EVENTS = frozenset(
         "os.system",
     }
 )  # https://docs.python.org/3/library/audit_events.html
+_REFUSED_MODULES = frozenset(
+    {"ctypes", "fcntl", "glob", "mmap", "os", "pathlib", "pty", "shutil", "signal", "socket", "sqlite3", "subprocess"}
+    | {"syslog", "tempfile"}
+)
+_HARMLESS_EVENTS = frozenset({"ctypes.create_string_buffer"})  # pypdfium2 asks for them at every document
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+_PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
+# linux/landlock.h, and the same numbers on every architecture
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_VERSION_ONLY, _PATH_BENEATH = 1, 1
+_READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 
 
 def _serve(module: str, address_space_bytes: int, lifeline: int) -> None:
@@ -54,6 +76,11 @@ def _serve(module: str, address_space_bytes: int, lifeline: int) -> None:
     # Only now: a fresh install writes its compiled modules while it is imported. From here on not one byte of a
     # document reaches a disk, so a machine that loses power in the middle leaves nothing to erase.
     _limit(resource.RLIMIT_FSIZE, 0)
+    try:
+        _give_up_files(_library_folders())
+    except OSError as error:
+        _reply(replies, {"failed": type(error).__name__})
+        return
     _reply(replies, {"ready": True})
     while prefix := requests.read(REQUEST_PREFIX.size):
         head_bytes, body_bytes = REQUEST_PREFIX.unpack(prefix)
@@ -69,7 +96,7 @@ def _attempt(handle: Handler, header: dict[str, JSON], body: bytes) -> dict[str,
     try:
         return {"answer": dict(handle(header, body))}
     except QuarantineError as error:
-        return {"refused": {"message": error.message, "reason": error.reason, "mend": error.mend}}
+        return {"refused": error.reason}
     except Exception as error:  # noqa: BLE001 - parsers raise anything; only the class is safe to tell
         return {"failed": type(error).__name__}
 
@@ -80,12 +107,7 @@ def _reply(replies: IO[bytes], answer: Mapping[str, JSON]) -> None:
     except (TypeError, ValueError, MemoryError) as error:
         text = json.dumps({"failed": type(error).__name__}).encode()
     if len(text) > MAX_REPLY_BYTES:
-        refused = {
-            "message": "The document holds more text than one answer may carry.",
-            "reason": "too_large",
-            "mend": "Split the document.",
-        }
-        text = json.dumps({"refused": refused}).encode()
+        text = json.dumps({"refused": "too_large"}).encode()
     replies.write(REPLY_PREFIX.pack(len(text)) + text)
     replies.flush()
 
@@ -136,6 +158,78 @@ def _confine(address_space_bytes: int) -> None:
 def _refuse(event: str, _arguments: tuple[object, ...]) -> None:
     if event in _REFUSED_EVENTS:
         raise PermissionError(event)
+
+
+def _library_folders() -> frozenset[str]:
+    """The folders of the standard library and of the installed packages, as they lie on disk.
+
+    Not `sys.path`, which holds the whole checkout where Penstock is installed for development, and a home may be there.
+    """
+    paths = {*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")), *site.getsitepackages()}
+    return frozenset(os.path.realpath(path) for path in paths if os.path.isdir(path))
+
+
+def _give_up_files(readable: frozenset[str]) -> None:
+    """Leave this process nothing of the file system but reading below `readable`, for good.
+
+    Raises:
+        OSError: the kernel offers Landlock and refuses to apply it.
+    """
+    if sys.platform == "linux":
+        _landlock(readable)
+
+    def refuse(event: str, arguments: tuple[object, ...]) -> None:
+        module = event.partition(".")[0]
+        if event == "open" or event == "os.listdir":
+            allowed = _is_reading(event, arguments) and _is_below(arguments[0], readable)
+        else:
+            allowed = module not in _REFUSED_MODULES or event in _HARMLESS_EVENTS
+        if not allowed:
+            raise PermissionError(errno.EACCES, event)
+
+    sys.addaudithook(refuse)
+
+
+def _is_reading(event: str, arguments: tuple[object, ...]) -> bool:
+    return event == "os.listdir" or (isinstance(arguments[2], int) and not arguments[2] & _WRITING)
+
+
+def _is_below(path: object, folders: frozenset[str]) -> bool:
+    """Whether `path` leads, through whatever links, to a place in one of `folders`. A relative path does not."""
+    if not isinstance(path, str) or not path.startswith("/"):
+        return False
+    real = os.path.realpath(path)
+    return any(real == folder or real.startswith(f"{folder}/") for folder in folders)
+
+
+def _landlock(readable: frozenset[str]) -> None:
+    """Have the kernel refuse this thread, and all it starts, every other use of files, TCP, and signals to others.
+
+    Nothing happens on a kernel without Landlock. A thread that runs already is not bound: served modules start none.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_ONLY)
+    if version < 1:
+        return
+    files = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)) - 1
+    tcp = 0b11 if version >= 4 else 0  # noqa: PLR2004 - the version that brought it
+    scopes = 0b11 if version >= 6 else 0  # noqa: PLR2004 - abstract sockets and signals
+    handled = struct.pack("=QQQ", files, tcp, scopes)  # a kernel that knows fewer fields takes zeros for the others
+    ruleset = _checked(libc.syscall(_CREATE_RULESET, handled, ctypes.c_size_t(len(handled)), 0))
+    for path in readable:
+        folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        rule = struct.pack("=Qi", _READ_FILE | _READ_DIR, folder)
+        _checked(libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0))
+        os.close(folder)
+    _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    _checked(libc.syscall(_RESTRICT_SELF, ruleset, 0))
+    os.close(ruleset)
+
+
+def _checked(result: int) -> int:
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "Landlock")
+    return result
 
 
 if __name__ == "__main__":

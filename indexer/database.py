@@ -35,7 +35,9 @@ class Database:
 
     def __init__(self, path: Path, tables: Sequence[type[SQLModel]]) -> None:
         self.path = path
-        self._engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+        self._engine = create_engine(
+            f"sqlite:///{path}", connect_args={"check_same_thread": False}, hide_parameters=True
+        )
         self._writing_engine = self._engine.execution_options(writing=True)
         self._tables: list[Table] = [SQLModel.metadata.tables[str(table.__tablename__)] for table in tables]
         event.listen(self._engine, "connect", _on_connect)

@@ -14,7 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from sqlalchemy import ColumnClause, literal_column, select, update
+from sqlalchemy import ColumnClause, delete, literal_column, select, update
 from sqlmodel import Session, SQLModel
 
 from indexer import catalog
@@ -37,7 +37,7 @@ SNIPPET_BYTES = 48
 _SEALED_NEEDLE_BYTES = 28
 """A nonce and the ciphertext behind it: random, so found only where these very bytes still lie."""
 _REFERENCE = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{8,}\b")
-"""Ticket numbers, part numbers, pseudonyms: letters and digits together. Dates alone stand in many places."""
+"""Ticket numbers and part numbers: letters and digits together. Dates alone stand in many places."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d")
 """How a time begins, of which every table is full."""
 MIN_NAME_BYTES = 16
@@ -118,7 +118,11 @@ def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
         IntegrityError: deleted bytes were found in a file. There is no receipt; run it again when that is mended.
     """
     with workshop.sole_writer(source):
-        with workshop.database.reading() as session:
+        with workshop.database.writing() as session:
+            # A purge that was only planned has done nothing, and what is due may be another matter by now.
+            session.connection().execute(
+                delete(_PURGE).where(_PURGE.c.source == source.name, _PURGE.c.step == Step.PLANNED.value)
+            )
             unfinished = _unfinished(session, source.name)
         needed = {_needles_name(source.name, purge_id) for purge_id in unfinished}
         for name in workshop.keyring.needle_purges() - needed:
@@ -129,9 +133,9 @@ def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
             planned = plan(session, source, now=workshop.clock())
         if planned.documents:
             purge_id = workshop.new_id()
-            _start(workshop, planned, purge_id, actor=actor)
+            _start(workshop, source, planned, purge_id, actor=actor)
             signed.append(_carry_on(workshop, source, purge_id, actor=actor))
-    return tuple(signed)
+    return tuple(receipt for receipt in signed if receipt is not None)
 
 
 def receipts(session: Session, source: SourceName) -> tuple[str, ...]:
@@ -150,7 +154,7 @@ def _unfinished(session: Session, source: SourceName) -> list[str]:
     return list(session.connection().execute(statement.order_by(_BEGUN)).scalars())
 
 
-def _start(workshop: Workshop, planned: PurgePlan, purge_id: str, *, actor: str) -> None:
+def _start(workshop: Workshop, source: Source, planned: PurgePlan, purge_id: str, *, actor: str) -> None:
     ids = [entry.document for entry in planned.documents]
     with workshop.database.reading() as session:
         documents = catalog.documents(session, planned.source)
@@ -183,23 +187,28 @@ def _start(workshop: Workshop, planned: PurgePlan, purge_id: str, *, actor: str)
     with workshop.database.writing() as session:
         session.add(row)
         ledger.append(session, event, now=workshop.clock())
+    _tombstone(workshop, source, purge_id, order, actor=actor)
 
 
-def _carry_on(workshop: Workshop, source: Source, purge_id: str, *, actor: str) -> str:
+def _carry_on(workshop: Workshop, source: Source, purge_id: str, *, actor: str) -> str | None:
+    """Finish a purge whose documents have their tombstones; None where a restored catalog brought it back."""
     with workshop.database.reading() as session:
         row = session.get_one(PurgeRow, purge_id)
         step, order, sealed = Step(row.step), _Order(**json.loads(row.plan)), row.needles
-    if step is Step.PLANNED:
-        _tombstone(workshop, source, purge_id, order, actor=actor)
-        step = Step.TOMBSTONED
+    name = _needles_name(source.name, purge_id)
+    key = workshop.keyring.held_needle_key(name)
+    if key is None:
+        # Its key went when it was finished. The keyring has the tombstones, so that nothing of it is served.
+        with workshop.database.writing() as session:
+            _move(session, purge_id, Step.RECEIPTED, needles=None)
+        return None
     if step is Step.TOMBSTONED:
         # Publishing deletes the rows and destroys their keys; the checkpoint takes them out of the write-ahead log.
         workshop.publish(source, actor=actor)
         workshop.database.checkpoint()
         with workshop.database.writing() as session:
             _move(session, purge_id, Step.PUBLISHED)
-    name = _needles_name(source.name, purge_id)
-    needles = Needles.load(unseal(workshop.keyring.needle_key(name), sealed or b"", place=name))
+    needles = Needles.load(unseal(key, sealed or b"", place=name))
     return _finish(workshop, source, purge_id, order, needles, actor=actor)
 
 

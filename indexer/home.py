@@ -33,11 +33,6 @@ class Home:
         """The keyring's database, in a folder that can be mounted from elsewhere and is backed up apart."""
         return self.root / "keyring" / "keyring.db"
 
-    @property
-    def temporary(self) -> Path:
-        """Where sandboxes put their temporary files."""
-        return self.root / "tmp"
-
     def generations(self, source: SourceName) -> Path:
         """The folder of a source's generations."""
         return self.root / "sources" / source
@@ -86,7 +81,6 @@ def create(root: Path, *, store_region: str, now: datetime) -> Home:
             )
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         root.chmod(0o700)
-        (root / "tmp").mkdir()
         content = {"format": FORMAT, "store_region": store_region, "created": now.isoformat()}
         (root / "home.json").write_text(json.dumps(content, indent=1) + "\n")
     except OSError as error:

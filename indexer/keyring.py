@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import NewType
+from typing import NewType, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -74,6 +74,7 @@ class AnchorRow(SQLModel, table=True):
     at: str
 
 
+TABLES: tuple[type[SQLModel], ...] = (KeyRow, TombstoneRow, AnchorRow)
 _KEY, _TOMBSTONE, _ANCHOR = (SQLModel.metadata.tables[name] for name in ("key", "tombstone", "anchor"))
 
 
@@ -81,19 +82,35 @@ class Keyring:
     """The keys of one home, opened with its master key."""
 
     def __init__(self, path: Path, master: Key) -> None:
-        """Open the keyring, or make it where there is none.
+        """Open a keyring that was made before.
 
         Raises:
-            SettingsError: the master key is not the one this keyring was made with.
+            SettingsError: there is none, or the master key is not the one it was made with.
         """
+        if not path.is_file():
+            # A new one in its place would know no tombstone, and what was purged would come back.
+            raise SettingsError(
+                f"The keyring {str(path)!r} is missing.",
+                mend="Mount the volume it lies on, or restore it from its backup.",
+            )
         self.path = path
         self._master = master
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.database = Database(path, [KeyRow, TombstoneRow, AnchorRow])
-        self.database.create()
+        self.database = Database(path, TABLES)
         self._check_master()
         self._ids = self._obtain(KeyKind.IDS)
         self._signing = Ed25519PrivateKey.from_private_bytes(self._obtain(KeyKind.SIGNING))
+
+    @classmethod
+    def create(cls, path: Path, master: Key) -> Self:
+        """Make the keyring of a new home."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        database = Database(path, TABLES)
+        database.create()
+        name = _key_id(KeyKind.CHECK)
+        with database.writing() as session:
+            session.connection().execute(insert(_KEY).values(id=name, wrapped=seal(master, _CHECK_PLAIN, place=name)))
+        database.close()
+        return cls(path, master)
 
     def document_id(self, source: SourceName, origin_id: str) -> DocumentId:
         """The opaque id of a document: the same for the same source and origin id, telling nothing about either."""
@@ -134,6 +151,11 @@ class Keyring:
     def document_key_ids(self) -> frozenset[KeyId]:
         """Every document key there is, so that those no catalog row names can be destroyed."""
         return frozenset(map(KeyId, self._owners(KeyKind.DOCUMENT)))
+
+    def held_needle_key(self, purge: str) -> Key | None:
+        """The key of a purge that began, None where it was finished and its key destroyed."""
+        name = _key_id(KeyKind.NEEDLES, purge)
+        return self._unwrapped([name]).get(name)
 
     def needle_key(self, purge: str) -> Key:
         """The key under which a purge keeps what it looks for, until it has looked."""
@@ -240,14 +262,10 @@ class Keyring:
 
     def _check_master(self) -> None:
         name = _key_id(KeyKind.CHECK)
-        with self.database.writing() as session:
-            connection = session.connection()
-            held = connection.execute(select(_KEY.c.wrapped).where(_KEY.c.id == name)).scalar()
-            if held is None:
-                held = seal(self._master, _CHECK_PLAIN, place=name)
-                connection.execute(insert(_KEY).values(id=name, wrapped=held))
+        with self.database.reading() as session:
+            held = session.connection().execute(select(_KEY.c.wrapped).where(_KEY.c.id == name)).scalar()
         try:
-            unseal(self._master, held, place=name)
+            unseal(self._master, held or b"", place=name)
         except IntegrityError as error:
             raise SettingsError(
                 "The master key is not the one this home was made with.",

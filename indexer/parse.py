@@ -12,7 +12,7 @@ from math import hypot
 from typing import TYPE_CHECKING, Any, TypeAlias
 from xml.etree import ElementTree as ET
 
-from indexer.formats.elements import Element, Parsed, normalise, quarantine, tidy
+from indexer.formats.elements import FORMATS, REFUSALS, Element, Parsed, normalise, quarantine, tidy
 from indexer.formats.layout import Line, arrange
 from indexer.formats.mail import mail
 from indexer.formats.records import json_document, json_lines, xml_document
@@ -33,6 +33,7 @@ MAX_PAGES = 5000  # chosen: eight times the longest file tried
 TIMEOUT_S = 60.0  # chosen: the slowest file tried, a .docx of 872 pages, takes 7 s, and took 17 s on a busy machine
 START_TIMEOUT_S = 60.0  # chosen: a start takes 3 s, and took 8 s on a busy machine
 ADDRESS_SPACE_BYTES = 2**30  # chosen: over 279 real files a child peaked at 0.43 GB of addresses and 0.31 GB of memory
+_MAX_COUNT = 2**31 - 1  # what every store holds
 _CORE = "docProps/core.xml"
 _DC_TITLE = "{http://purl.org/dc/elements/1.1/}title"
 _NO_TITLES = frozenset(
@@ -49,7 +50,11 @@ _LINE = re.compile("[^\r\n\ufffe]*[^\\s\ufffe][^\r\n\ufffe]*\ufffe?")
 def parser() -> Sandbox:
     """The process that `parse` asks, with the limits that were measured for it."""
     return Sandbox(
-        "indexer.parse", stage="parse", address_space_bytes=ADDRESS_SPACE_BYTES, start_timeout_s=START_TIMEOUT_S
+        "indexer.parse",
+        stage="parse",
+        address_space_bytes=ADDRESS_SPACE_BYTES,
+        start_timeout_s=START_TIMEOUT_S,
+        refusals=REFUSALS,
     )
 
 
@@ -71,7 +76,7 @@ def parse(sandbox: Sandbox, *, data: bytes, name: str, languages: Sequence[str])
             "title": str() | None as title,
             "elements": list(items),
             "skipped_parts": int(skipped),
-        }:
+        } if kind in FORMATS and 0 <= skipped <= _MAX_COUNT:
             elements = tuple(map(_element, items))
             return Parsed(kind=kind, title=title, elements=elements, skipped_parts=skipped)
         case _:
@@ -81,7 +86,9 @@ def parse(sandbox: Sandbox, *, data: bytes, name: str, languages: Sequence[str])
 def _element(item: JSON) -> Element:
     """An element as the child wrote it, checked, because a parser may have been taken over by its input."""
     match item:
-        case [str(text), "title" | "text" | "list" | "table" as kind, int(depth), int() | None as page]:
+        case [str(text), "title" | "text" | "list" | "table" as kind, int(depth), int() | None as page] if (
+            0 <= depth <= _MAX_COUNT and 0 <= (page or 0) <= _MAX_COUNT
+        ):
             return Element(text=text, kind=kind, depth=depth, page=page)
         case _:
             raise _garbled()
@@ -110,7 +117,8 @@ class _Partitioners:
 
 def prepare() -> Handler:
     """The handler for `parse`. Imports unstructured: two seconds and 190 MB, without a network."""
-    from unstructured.nlp import tokenize  # noqa: PLC0415 - the parent imports this module too, and must not pay
+    import pypdfium2.raw  # noqa: PLC0415 - the parent imports this module too, and must not pay; the handler may not
+    from unstructured.nlp import tokenize  # noqa: PLC0415 - as above
     from unstructured.partition.docx import partition_docx  # noqa: PLC0415
     from unstructured.partition.html import partition_html  # noqa: PLC0415
     from unstructured.partition.md import partition_md  # noqa: PLC0415

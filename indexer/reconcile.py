@@ -81,6 +81,8 @@ def verify(workshop: Workshop) -> tuple[Finding, ...]:
 def repair(workshop: Workshop, findings: Sequence[Finding], *, actor: str) -> None:
     """Mend what can be mended: rebuild the indexes of sources with a finding, destroy keys that nothing names.
 
+    No key is destroyed while the catalog is damaged or its audit does not hold: it may be an older one, restored.
+
     Raises:
         ConflictError: a sync or a purge is at work.
     """
@@ -93,9 +95,11 @@ def repair(workshop: Workshop, findings: Sequence[Finding], *, actor: str) -> No
         wanted = {finding.source for finding in findings if finding.fault in REPAIRABLE}
         for source in (registered[name] for name in registered if name in wanted):
             workshop.rebuild(parse(source.manifest, path=str(source.manifest_path)), actor=actor)
-        with workshop.database.reading() as session:
-            orphaned = workshop.keyring.document_key_ids() - catalog.revisions(session)
-        workshop.keyring.destroy(keys=orphaned)
+        if not any(finding.fault in (Fault.DATABASE, Fault.AUDIT) for finding in findings):
+            # A catalog that is damaged, or older than its audit's anchors, names fewer keys than are needed.
+            with workshop.database.reading() as session:
+                orphaned = workshop.keyring.document_key_ids() - catalog.revisions(session)
+            workshop.keyring.destroy(keys=orphaned)
 
 
 def _audit(workshop: Workshop, session: Session) -> Iterator[Finding]:

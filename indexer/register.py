@@ -1,11 +1,9 @@
 """Putting a manifest in force: what it would change, and the change itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-
-from sqlmodel import Session
 
 from indexer import catalog
 from indexer.content import open_description
@@ -64,39 +62,43 @@ def apply(workshop: Workshop, source: Source, *, manifest: str, path: Path, acto
     """Put a manifest in force, at once and in one transaction with its audit record.
 
     Documents whose readers change are hidden by that transaction, and seen again by their new readers when the index
-    that knows is published, which is the last thing done here.
+    that knows is published, which is the last thing done here. So are all documents where retention counts from
+    another date; and where redaction changes they stay hidden until a sync has redacted them anew.
 
     Raises:
         ConflictError: another process is at work on this source.
     """
     with workshop.home.sole_writer(source.name):
         now = workshop.clock()
+        with workshop.database.reading() as session:
+            registered = catalog.registration(session, source.name)
+            documents = catalog.documents(session, source.name).values()
+        indexed = [document for document in documents if document.state is DocumentState.INDEXED]
+        after = _accesses(workshop.keyring, source, indexed)
+        moved = {document.id: after[document.id] for document in indexed if document.access != after[document.id]}
+        event = AuditEvent(
+            actor=actor,
+            action=Action.SOURCE_APPLIED,
+            objects=(source.name,),
+            policy_hash=source.policy_hash,
+            detail={"version": source.version, "state": source.state},
+        )
         with workshop.database.writing() as session:
             catalog.register(
                 session, source.name, manifest=manifest, path=path, policy_hash=source.policy_hash, now=now
             )
-            _reassign(session, workshop.keyring, source)
-            event = AuditEvent(
-                actor=actor,
-                action=Action.SOURCE_APPLIED,
-                objects=(source.name,),
-                policy_hash=source.policy_hash,
-                detail={"version": source.version, "state": source.state},
-            )
+            catalog.reassign(session, source.name, moved)
+            if registered and _reads_otherwise(parse(registered.manifest, path="catalog"), source):
+                catalog.hide_all(session, source.name)
             head = ledger.append(session, event, now=now)
-            registered = catalog.require(session, source.name)
         workshop.keyring.anchor(head, now=now)
-        if registered.generation is not None:
+        if registered and registered.generation is not None:
             workshop.publish(source, actor=actor)
 
 
-def _reassign(session: Session, keyring: Keyring, source: Source) -> None:
-    documents = catalog.documents(session, source.name).values()
-    indexed = [document for document in documents if document.state is DocumentState.INDEXED]
-    after = _accesses(keyring, source, indexed)
-    for document in indexed:
-        if document.access != after[document.id]:
-            catalog.amend(session, replace(document, access=after[document.id]))
+def _reads_otherwise(old: Source, new: Source) -> bool:
+    """Whether the index of the one must not serve under the other: other redaction, or retention from another date."""
+    return (old.redaction, old.policy.retention.anchor) != (new.redaction, new.policy.retention.anchor)
 
 
 def _accesses(keyring: Keyring, source: Source, documents: list[catalog.Document]) -> Mapping[DocumentId, Access]:

@@ -3,9 +3,11 @@
 A served module offers `prepare() -> Handler`: it loads what it needs once, and the handler answers one request at a
 time. Parent and child speak length-prefixed frames over pipes: JSON header and raw bytes in, JSON out. No pickle.
 The child has nothing of the parent's environment, its own session, and an empty private folder as cwd, home and
-TMPDIR; `indexer.confine` is its side and takes the rest away.
+TMPDIR; `indexer.confine` is its side, takes the network and the files away, and says how far that binds. What the
+child says is not believed: it may have been taken over by what it read.
 """
 
+import builtins
 import json
 import os
 import resource
@@ -21,7 +23,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, Self, TypeAlias
 
 from policies.errors import DependencyError, QuarantineError
@@ -38,6 +40,10 @@ REPLY_PREFIX = struct.Struct(">I")  # bytes of JSON
 GRACE_S = 1.0  # what a process gets to end by itself
 
 _CHUNK_BYTES = 2**16
+_OPEN_AND_SAVE = "Open the document, save it again in the same format, and sync."
+_EXCEPTIONS = frozenset(
+    name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, Exception)
+)
 
 
 class _LostError(Exception):
@@ -57,8 +63,9 @@ class Sandbox:
     """One served module in a killable child, started at the first call and replaced after any failure.
 
     `module` is the served module, `stage` names it in errors, `address_space_bytes` is a hard limit on the child's
-    virtual memory (not its resident memory). `import_from` is a folder searched after the installed packages, for a
-    served module that is not installed. Safe to share between threads: calls wait for each other.
+    virtual memory (not its resident memory). `refusals` are the message and the mend for each reason for which the
+    handler may refuse. `import_from` is a folder searched after the installed packages, for a served module that is not
+    installed; all of it must be imported by `prepare`. Safe to share between threads: calls wait for each other.
     """
 
     def __init__(
@@ -68,9 +75,11 @@ class Sandbox:
         stage: str,
         address_space_bytes: int,
         start_timeout_s: float,
+        refusals: Mapping[str, tuple[str, str]] = MappingProxyType({}),
         import_from: Path | None = None,
     ) -> None:
         self._module = module
+        self._refusals = refusals
         self._import_from = import_from
         self._stage = stage
         self._address_space_bytes = address_space_bytes
@@ -84,9 +93,10 @@ class Sandbox:
         """What the handler answers to `header` and `body`, within `timeout_s` seconds of wall clock.
 
         Raises:
-            QuarantineError: the handler's own refusal, as raised; else reason `timeout`, `out_of_memory`, `crashed`
-                (also for an answer that is not one), `too_large` (an answer over MAX_REPLY_BYTES) or `parser_failed`:
-                any other exception of the handler. Its class name is told; its message, which may hold text, is not.
+            QuarantineError: a reason of `refusals`, in their words and not the handler's; else `timeout`,
+                `out_of_memory`, `crashed` (also for an answer that is not one), `too_large` (an answer over
+                MAX_REPLY_BYTES) or `parser_failed`: any other refusal or exception of the handler. The name of a
+                built-in exception is told; any other word of the child, which may be text, is not.
             DependencyError: the child cannot be started; the input was not looked at.
         """
         head = json.dumps({"timeout_s": timeout_s, "header": header}).encode()
@@ -185,17 +195,21 @@ class Sandbox:
         match reply:
             case {"answer": dict() as answer}:
                 return answer
-            case {"refused": {"message": str() as message, "reason": str() as reason, "mend": str() as mend}}:
+            case {"refused": str() as reason} if reason in self._refusals:
+                message, mend = self._refusals[reason]
                 raise QuarantineError(message, reason=reason, stage=self._stage, mend=mend)
+            case {"refused": "too_large"}:
+                raise self._quarantine("too_large")
             case {"failed": "MemoryError"}:
                 self._stop()
                 raise self._quarantine("out_of_memory")
-            case {"failed": str() as name} if name.isidentifier():
+            case {"failed": str() as word} | {"refused": str() as word}:
+                cause = word if word in _EXCEPTIONS else "an error of its own"
                 raise QuarantineError(
-                    f"The {self._stage} process failed with {name}.",
+                    f"The {self._stage} process failed with {cause}.",
                     reason="parser_failed",
                     stage=self._stage,
-                    mend="Open the document, save it again in the same format, and sync.",
+                    mend=_OPEN_AND_SAVE,
                 )
             case _:
                 self._stop()
@@ -205,7 +219,8 @@ class Sandbox:
         message, mend = {
             "timeout": ("ran out of time", "Split the document, or allow more time."),
             "out_of_memory": ("ran out of memory", "Split the document, or allow more memory."),
-        }.get(reason, ("died or sent garbage", "Open the document, save it again in the same format, and sync."))
+            "too_large": ("found more text than one answer may carry", "Split the document."),
+        }.get(reason, ("died or sent garbage", _OPEN_AND_SAVE))
         return QuarantineError(f"The {self._stage} process {message}.", reason=reason, stage=self._stage, mend=mend)
 
     def _unavailable(self, cause: str) -> DependencyError:

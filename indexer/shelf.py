@@ -27,8 +27,10 @@ class Shelf:
             return None
         with self._lock:
             held = self._open.get(registered.name)
-            if held is None or held.id != registered.generation:
-                folder = self.home.generation(registered.name, registered.generation)
-                held = Generation(registered.generation, folder, digest=registered.generation_digest)
+        if held is None or held.id != registered.generation:
+            # Outside the lock: verifying takes as long as reading every file, and others search other sources.
+            folder = self.home.generation(registered.name, registered.generation)
+            held = Generation(registered.generation, folder, digest=registered.generation_digest)
+            with self._lock:
                 self._open[registered.name] = held
         return held

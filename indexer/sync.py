@@ -285,7 +285,7 @@ class _Run:
         if refusal is not None:
             if known and known.state is DocumentState.INDEXED and refusal.reason is Reason.RETENTION_PASSED:
                 # It is not shown any more. Deleting it is the purge's part, with a receipt.
-                return self._leave(known, replace(item, stamp=known.stamp), known.access)
+                return self._leave(known, item, known.access, stamp=known.stamp)
             raise QuarantineError(
                 "The source's policy does not admit it.",
                 reason=refusal.reason.value,
@@ -293,8 +293,9 @@ class _Run:
                 mend="See what the source's manifest says of retention and residency.",
             )
         access = source.access_for(item.origin_id, mirrored=mirrored) or Access(allow=frozenset(), deny=frozenset())
-        if known and item.stamp and known.stamp == item.stamp and self._is_settled(known):
-            return self._leave(known, item, access)
+        stamp = self._stamp(item)
+        if known and stamp and known.stamp == stamp and self._is_settled(known):
+            return self._leave(known, item, access, stamp=stamp)
         content = self._connector.fetch(item, max_bytes=source.limits.max_document_bytes)
         version = workshop.keyring.version(document, content)
         if (document, version) in self._tombstones:
@@ -305,7 +306,7 @@ class _Run:
                 mend="Delete it at its origin. Another version of it would be taken in.",
             )
         if known and known.revision.version == version and self._is_settled(known):
-            return self._leave(known, item, access)
+            return self._leave(known, item, access, stamp=stamp)
         try:
             made = ingest(
                 workshop.stages,
@@ -323,7 +324,7 @@ class _Run:
             id=document,
             source=source.name,
             state=DocumentState.INDEXED,
-            stamp=item.stamp,
+            stamp=stamp,
             access=access,
             revision=made.revision,
         )
@@ -331,6 +332,10 @@ class _Run:
             catalog.store(session, stored, made.passages)
         self.skipped_parts += made.revision.skipped_parts
         return Outcome.INDEXED
+
+    def _stamp(self, item: SourceDocument) -> str:
+        """The origin's change stamp as it may be kept: an ETag can be a hash of the content."""
+        return self._workshop.keyring.fingerprint(item.stamp) if item.stamp else ""
 
     def _is_settled(self, known: catalog.Document) -> bool:
         """Whether the same bytes would come to the same end."""
@@ -341,15 +346,15 @@ class _Run:
 
     def _is_as_it_was(self, known: catalog.Document, item: SourceDocument, error: QuarantineError) -> bool:
         was = (known.state, known.reason, known.stage, known.stamp, known.revision.fingerprint)
-        return was == (DocumentState.QUARANTINED, error.reason, error.stage, item.stamp, self._made_by)
+        return was == (DocumentState.QUARANTINED, error.reason, error.stage, self._stamp(item), self._made_by)
 
-    def _leave(self, known: catalog.Document, item: SourceDocument, access: Access) -> Outcome:
+    def _leave(self, known: catalog.Document, item: SourceDocument, access: Access, *, stamp: str) -> Outcome:
         """Keep a document whose bytes did not change, with its present times and access rules."""
         if known.state is DocumentState.QUARANTINED:
             self.reasons[known.reason] = self.reasons.get(known.reason, 0) + 1
             return Outcome.QUARANTINED
         times = replace(known.revision, created=item.created, modified=item.modified)
-        present = replace(known, stamp=item.stamp, access=access, revision=times)
+        present = replace(known, stamp=stamp, access=access, revision=times)
         if present != known:
             with self._workshop.database.writing() as session:
                 catalog.amend(session, present)
@@ -370,7 +375,7 @@ class _Run:
             id=document,
             source=self._source.name,
             state=DocumentState.QUARANTINED,
-            stamp=item.stamp,
+            stamp=self._stamp(item),
             access=Access(allow=frozenset(), deny=frozenset()),
             revision=revision,
             reason=error.reason,

@@ -31,22 +31,33 @@ def permit(
     permissions are mirrored, the caller needs the source's own allow list as well, and a mirror without a date or
     older than `max_age` denies. `now` is UTC, aware.
     """
-    refusal = (
+    refusal = approach(caller=caller, purpose=purpose, source=source, node=node, now=now)
+    return (
+        refusal
+        or _of_access(source, caller, access, now)
+        or Permit(
+            source=source.name,
+            class_id=class_id,
+            policy_hash=source.policy_hash,
+            purpose=purpose,
+            period=source.policy.retention.period,
+            at=now,
+        )
+    )
+
+
+def approach(*, caller: Caller, purpose: str, source: Source, node: Node, now: datetime) -> Deny | Gap | None:
+    """May this caller ask this source at all, for this purpose, here and now? None where it may.
+
+    Everything `permit` asks that does not depend on the documents, in the same order: where it says no, `permit` does.
+    """
+    return (
         _of_state(source)
         or (None if source.serving else Deny(reason=Reason.SERVING_OFF))
         or _of_basis(source.policy, now)
         or _of_purpose(source, caller, purpose)
         or _of_node(source.policy, node, now)
         or _of_caller_region(source.policy, caller, now)
-        or _of_access(source, caller, access, now)
-    )
-    return refusal or Permit(
-        source=source.name,
-        class_id=class_id,
-        policy_hash=source.policy_hash,
-        purpose=purpose,
-        period=source.policy.retention.period,
-        at=now,
     )
 
 

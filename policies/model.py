@@ -77,7 +77,6 @@ class Action(StrEnum):
     SYNC_STARTED = "sync.started"
     SYNC_FINISHED = "sync.finished"
     GENERATION_PUBLISHED = "generation.published"
-    GENERATION_REFUSED = "generation.refused"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
     RETRIEVED = "retrieved"

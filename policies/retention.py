@@ -56,16 +56,26 @@ class Period:
 def due(anchor: datetime, period: Period) -> datetime:
     """The instant from which a document with this anchor must no longer be shown and must be deleted.
 
-    The day of the month is kept, or is the month's last day where it does not exist there (31 January plus one
-    month is 28 or 29 February). Monotone: a later anchor is never due earlier. UTC, aware.
+    The day of the month is kept. Where the month does not have it, the period ends with the month, as Regulation
+    (EEC, Euratom) No 1182/71, Art. 3(2)(c), has it: 31 January plus one month is the end of February. Monotone: a
+    later anchor is never due earlier. UTC, aware.
+
+    Raises:
+        ValueError: the anchor has no time zone.
     """
+    if anchor.tzinfo is None:
+        raise ValueError("A retention anchor needs a time zone.")
     anchor = anchor.astimezone(UTC)
     year, month = divmod(anchor.year * 12 + anchor.month - 1 + period.months, 12)
     if year > _NEVER.year:
         return _NEVER
-    day = min(anchor.day, calendar.monthrange(year, month + 1)[1])
+    last_day = calendar.monthrange(year, month + 1)[1]
     try:
-        return anchor.replace(year=year, month=month + 1, day=day) + timedelta(days=period.days)
+        if anchor.day > last_day:
+            ends = datetime(year, month + 1, last_day, tzinfo=UTC) + timedelta(days=1)
+        else:
+            ends = anchor.replace(year=year, month=month + 1)
+        return ends + timedelta(days=period.days)
     except OverflowError:
         return _NEVER
 

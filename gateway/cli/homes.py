@@ -25,8 +25,7 @@ def init(
 
     Example: [bold]penstock init --home /srv/penstock/home --region gb[/bold]
     """
-    from gateway.wiring import clock
-    from indexer.home import create
+    from gateway.wiring import clock, create_installation
     from policies import ledger
     from policies.model import Action, AuditEvent
 
@@ -37,7 +36,7 @@ def init(
     settings = from_environment(home=home)
     made = _provide_master_key(settings)
     try:
-        create(settings.home, store_region=region, now=clock())
+        create_installation(settings, store_region=region)
     except SettingsError:
         if made:
             made.unlink()

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -15,7 +15,7 @@ Reason: TypeAlias = Literal[
 FORMATS = ("md", "txt", "html", "docx", "pptx", "xlsx", "csv", "tsv", "pdf", "eml", "json", "xml")
 
 _OPEN_AND_SAVE = "Open the document, save it again in the same format, and sync."
-_MESSAGES: dict[Reason, tuple[str, str]] = {
+REFUSALS: Mapping[str, tuple[str, str]] = {
     "bomb": ("The archive unpacks to far more than a document holds.", "Look at where this file came from."),
     "corrupt": ("The document is damaged, cut short, or text in an unknown encoding.", f"{_OPEN_AND_SAVE} Use UTF-8."),
     "empty": ("The document holds no text.", "Nothing needs doing unless it should hold text."),
@@ -29,6 +29,7 @@ _MESSAGES: dict[Reason, tuple[str, str]] = {
     ),
     "wrong_format": ("The content is not what the file extension says.", "Give the file its true extension."),
 }
+"""The message and the mend of every `Reason`."""
 
 # Controls but tab, newline and form feed; lone surrogates, which no encoding can carry; and the invisible characters
 # that hide a pattern from a recogniser or turn text around for a reader. The joiners U+200C and U+200D spell words in
@@ -68,7 +69,7 @@ class Parsed:
 
 def quarantine(reason: Reason) -> QuarantineError:
     """The refusal of a document by its parser, with the mend."""
-    message, mend = _MESSAGES[reason]
+    message, mend = REFUSALS[reason]
     return QuarantineError(message, reason=reason, stage="parse", mend=mend)
 
 

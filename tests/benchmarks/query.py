@@ -36,9 +36,8 @@ from gateway import keys, retrieval, settings
 from gateway.app import create_app, server
 from gateway.calibrate import Binding, Observation, fit
 from gateway.confidence import FEATURES, Model
-from gateway.wiring import Installation, clock, new_id, open_installation
+from gateway.wiring import Installation, clock, create_installation, new_id, open_installation
 from indexer import calibrations, catalog
-from indexer import home as homes
 from indexer.content import Description, PassageText, seal_description, seal_text, seal_vector
 from indexer.embed import MiniLmEmbedder
 from indexer.generation import Generation
@@ -99,10 +98,9 @@ def main() -> int:
 
 
 def _run(folder: Path, *, passages: int, requests: int) -> int:
-    home = folder / "home"
     chosen = _settings(folder)
     create_master_key(folder / "master.key")
-    homes.create(home, store_region="us", now=clock())
+    create_installation(chosen, store_region="us")
     with open_installation(chosen) as installation:
         words = _vocabulary()
         credentials = _fill(installation, words, passages)
@@ -163,7 +161,7 @@ def _store(
     )
     now = clock()
     revision = catalog.Revision(
-        id=key_id, version=f"{number:024x}", fingerprint="", embedder=installation.stages.embedder_identity.key,
+        id=key_id, version=f"{number:024x}", fingerprint="", redaction=source.redaction, skipped_parts=0, embedder=installation.stages.embedder_identity.key,
         created=now, modified=now, ingested=now, passages=PER_DOCUMENT, redactions={},
         sealed=seal_description(key, key_id, description),
     )  # fmt: skip

@@ -22,9 +22,8 @@ from pathlib import Path
 from connectors.filesystem import FilesystemConnector
 from gateway import settings
 from gateway.lookup import Lookup, Opened, Question
-from gateway.wiring import Installation, clock, open_installation
+from gateway.wiring import Installation, clock, create_installation, open_installation
 from indexer import catalog, register
-from indexer import home as homes
 from indexer.analyse import terms
 from indexer.generation import Generation
 from indexer.master import create_master_key
@@ -87,7 +86,7 @@ def main() -> int:
         names = _write_documents(_rows(given.folder / "corpus.jsonl"), Path(temporary) / "documents")
         chosen = settings.load({"PENSTOCK_HOME": str(Path(temporary) / "home")})
         create_master_key(Path(temporary) / "master.key")
-        homes.create(chosen.home, store_region="us", now=clock())
+        create_installation(chosen, store_region="us")
         with open_installation(chosen) as installation:
             manifest = _manifest(given.redaction, given.languages)
             passages = _ingest(installation, manifest, Path(temporary) / "documents")
