@@ -16,7 +16,7 @@ from indexer.keyring import Keyring
 from indexer.redact import Redactor
 from indexer.search import Found, Query, search
 from indexer.shelf import Shelf
-from policies.decide import approach, permit
+from policies.decide import approach, permits
 from policies.errors import DependencyError, IntegrityError, QuarantineError
 from policies.manifest import Source, parse
 from policies.model import Caller, DocumentId, Node, Permit, Reason
@@ -79,23 +79,15 @@ class Lookup:
         generation = self.generation(registered)
         if generation is None or not generation.inventory.classes:
             return Reason.NO_GENERATION
-        decisions = [
-            permit(
-                caller=caller,
-                purpose=purpose,
-                source=source,
-                class_id=visibility.id,
-                access=visibility.access,
-                node=self.node,
-                now=now,
-            )
-            for visibility in generation.inventory.classes
-        ]
-        permits = tuple(decision for decision in decisions if isinstance(decision, Permit))
-        if not permits:
+        classes = {visibility.id: visibility.access for visibility in generation.inventory.classes}
+        decisions = permits(
+            caller=caller, purpose=purpose, source=source, classes=classes, node=self.node, now=now
+        ).values()
+        granted = tuple(decision for decision in decisions if isinstance(decision, Permit))
+        if not granted:
             return next(decision.reason for decision in decisions if not isinstance(decision, Permit))
         hidden = catalog.hidden(session, source.name)
-        return Opened(source=source, generation=generation, permits=permits, hidden=hidden)
+        return Opened(source=source, generation=generation, permits=granted, hidden=hidden)
 
     def look(self, opened: Opened, question: Question, *, k: int) -> Found:
         """Search one source within its permits. The question is redacted as the documents were.

@@ -2,19 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlmodel import Session, SQLModel
 
 from indexer.tables import CalibrationRow
 from policies.model import SourceName
 
 _CALIBRATION = SQLModel.metadata.tables["calibration"]
+_LATEST = select(_CALIBRATION.c.model).where(_CALIBRATION.c.source == bindparam("source"))
 
 
 def latest(session: Session, source: SourceName) -> str | None:
     """The stored model of a source, or None."""
-    statement = select(_CALIBRATION.c.model).where(_CALIBRATION.c.source == source)
-    model: str | None = session.connection().execute(statement).scalar()
+    model: str | None = session.connection().execute(_LATEST, {"source": source}).scalar()
     return model
 
 

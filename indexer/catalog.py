@@ -25,6 +25,17 @@ _SOURCE, _DOCUMENT, _REVISION, _PASSAGE = (
 )
 
 
+# Every retrieval asks these: built once, because building one costs as much as running it.
+_REGISTRATIONS = select(_SOURCE).order_by(_SOURCE.c.name)
+_HIDDEN = select(_DOCUMENT.c.id).where(_DOCUMENT.c.source == bindparam("source"), _DOCUMENT.c.hidden)
+_CITED = (
+    select(_PASSAGE.c.revision, _PASSAGE.c.ordinal, _REVISION.c.version, _REVISION.c.sealed, _PASSAGE.c.text)
+    .join(_REVISION, _REVISION.c.id == _PASSAGE.c.revision)
+    .where(_PASSAGE.c.revision.in_(bindparam("revisions", expanding=True)))
+    .where(_PASSAGE.c.ordinal.in_(bindparam("ordinals", expanding=True)))
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Registration:
     """A registered source: its manifest as text, and the generation that serves it, if any.
@@ -89,7 +100,7 @@ class SealedPassage:
 
 def registrations(session: Session) -> tuple[Registration, ...]:
     """Every registered source, by name."""
-    return tuple(_registration(row) for row in session.connection().execute(select(_SOURCE).order_by(_SOURCE.c.name)))
+    return tuple(_registration(row) for row in session.connection().execute(_REGISTRATIONS))
 
 
 def registration(session: Session, source: SourceName) -> Registration | None:
@@ -207,8 +218,8 @@ def remove(session: Session, source: SourceName, ids: Sequence[DocumentId]) -> N
 
 def hidden(session: Session, source: SourceName) -> frozenset[DocumentId]:
     """Documents that the serving generation may still name and nobody may see any more."""
-    statement = select(_DOCUMENT.c.id).where(_DOCUMENT.c.source == source, _DOCUMENT.c.hidden)
-    return frozenset(DocumentId(document) for document in session.connection().execute(statement).scalars())
+    found = session.connection().execute(_HIDDEN, {"source": source}).scalars()
+    return frozenset(DocumentId(document) for document in found)
 
 
 def passages(session: Session, revision: KeyId) -> Iterator[SealedPassage]:
@@ -220,11 +231,8 @@ def passages(session: Session, revision: KeyId) -> Iterator[SealedPassage]:
 
 def cited(session: Session, wanted: Sequence[tuple[KeyId, int]]) -> dict[tuple[KeyId, int], tuple[str, bytes, bytes]]:
     """For each (revision, ordinal): the document's version, its sealed description and the passage's sealed text."""
-    columns = (_PASSAGE.c.revision, _PASSAGE.c.ordinal, _REVISION.c.version, _REVISION.c.sealed, _PASSAGE.c.text)
-    statement = select(*columns).join(_REVISION, _REVISION.c.id == _PASSAGE.c.revision)
-    statement = statement.where(_PASSAGE.c.revision.in_({revision for revision, _ in wanted}))
-    statement = statement.where(_PASSAGE.c.ordinal.in_({ordinal for _, ordinal in wanted}))
-    rows = session.connection().execute(statement)
+    revisions, ordinals = {revision for revision, _ in wanted}, {ordinal for _, ordinal in wanted}
+    rows = session.connection().execute(_CITED, {"revisions": list(revisions), "ordinals": list(ordinals)})
     return {(KeyId(row.revision), row.ordinal): (row.version, row.sealed, row.text) for row in rows}
 
 

@@ -27,6 +27,7 @@ import sysconfig
 import time
 from collections.abc import Mapping
 from math import ceil
+from pathlib import Path
 from typing import IO
 
 from indexer.sandbox import GRACE_S, JSON, MAX_REPLY_BYTES, REPLY_PREFIX, REQUEST_PREFIX, Handler
@@ -51,8 +52,7 @@ _REFUSED_EVENTS = frozenset(
     }
 )  # https://docs.python.org/3/library/audit_events.html
 _REFUSED_MODULES = frozenset(
-    {"ctypes", "fcntl", "glob", "mmap", "os", "pathlib", "pty", "shutil", "signal", "socket", "sqlite3", "subprocess"}
-    | {"syslog", "tempfile"}
+    {"open", "ctypes", "fcntl", "os", "shutil", "signal", "socket", "sqlite3", "subprocess", "syslog"}
 )
 _HARMLESS_EVENTS = frozenset({"ctypes.create_string_buffer"})  # pypdfium2 asks for them at every document
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -163,10 +163,10 @@ def _refuse(event: str, _arguments: tuple[object, ...]) -> None:
 def _library_folders() -> frozenset[str]:
     """The folders of the standard library and of the installed packages, as they lie on disk.
 
-    Not `sys.path`, which holds the whole checkout where Penstock is installed for development, and a home may be there.
+    Not `sys.path`: it may hold the whole checkout where Penstock is installed for development, and a home may be there.
     """
     paths = {*map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")), *site.getsitepackages()}
-    return frozenset(os.path.realpath(path) for path in paths if os.path.isdir(path))
+    return frozenset(os.path.realpath(path) for path in paths if Path(path).is_dir())
 
 
 def _give_up_files(readable: frozenset[str]) -> None:
@@ -179,19 +179,17 @@ def _give_up_files(readable: frozenset[str]) -> None:
         _landlock(readable)
 
     def refuse(event: str, arguments: tuple[object, ...]) -> None:
-        module = event.partition(".")[0]
-        if event == "open" or event == "os.listdir":
-            allowed = _is_reading(event, arguments) and _is_below(arguments[0], readable)
-        else:
-            allowed = module not in _REFUSED_MODULES or event in _HARMLESS_EVENTS
+        match event, arguments:
+            case "open", (path, _, int(flags)) if not flags & _WRITING:
+                allowed = _is_below(path, readable)
+            case "os.listdir", (path,):
+                allowed = _is_below(path, readable)
+            case _:
+                allowed = event in _HARMLESS_EVENTS or event.partition(".")[0] not in _REFUSED_MODULES
         if not allowed:
             raise PermissionError(errno.EACCES, event)
 
     sys.addaudithook(refuse)
-
-
-def _is_reading(event: str, arguments: tuple[object, ...]) -> bool:
-    return event == "os.listdir" or (isinstance(arguments[2], int) and not arguments[2] & _WRITING)
 
 
 def _is_below(path: object, folders: frozenset[str]) -> bool:

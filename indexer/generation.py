@@ -6,7 +6,7 @@ document. So what a caller may see at an instant is one range of rows for each c
 
 import hashlib
 import json
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,12 +21,13 @@ from indexer.lexicon import Lexicon
 from indexer.vectors import Block, Ranges, Vectors
 from policies.errors import IntegrityError
 from policies.model import Access, ClassId, DocumentId, GenerationId, Permit, SourceName
-from policies.retention import passed
+from policies.retention import Period, passed
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,17 +87,23 @@ class Generation:
             self._revisions: list[str] = arrays["revisions"].tolist()
             self._anchors: NDArray[np.int64] = arrays["anchors"]
             self._starts: NDArray[np.int64] = arrays["starts"]
+        self._moments: list[int] = np.unique(self._anchors).tolist()
+        self._class_ends = [visibility.rows[1] for visibility in inventory.classes]
         self._positions = {document: position for position, document in enumerate(self._documents)}
 
     def visible(self, permits: Sequence[Permit], hidden: Collection[DocumentId]) -> Ranges:
         """The rows that these permits open: their classes, less what is past retention, less hidden documents."""
         ranges: list[tuple[int, int]] = []
         by_class = {permit.class_id: permit for permit in permits if permit.source == self.inventory.source}
+        oldest: dict[tuple[Period, datetime], int] = {}
         for visibility in self.inventory.classes:
             permit = by_class.get(visibility.id)
             if permit is not None:
+                clock = (permit.period, permit.at)
+                if clock not in oldest:
+                    oldest[clock] = self._oldest_kept(*clock)
                 first, last = visibility.documents
-                kept = bisect_left(range(last), True, lo=first, key=lambda document: self._kept(document, permit))
+                kept = first + int(np.searchsorted(self._anchors[first:last], oldest[clock]))
                 ranges += self._rows_without(kept, last, hidden)
         return ranges
 
@@ -120,17 +127,17 @@ class Generation:
         Raises:
             IntegrityError: no permit opens this row. Nothing may be answered.
         """
-        for visibility in self.inventory.classes:
-            if visibility.rows[0] <= row < visibility.rows[1]:
-                member, _ = self.member(row)
-                opened = any(
-                    permit.source == self.inventory.source
-                    and permit.class_id == visibility.id
-                    and not passed(member.anchor, permit.period, permit.at)
-                    for permit in permits
-                )
-                if opened and member.document not in hidden:
-                    return member
+        if 0 <= row < self.inventory.passages:
+            member, _ = self.member(row)
+            class_id = self.inventory.classes[bisect_right(self._class_ends, row)].id
+            opened = any(
+                permit.source == self.inventory.source
+                and permit.class_id == class_id
+                and not passed(member.anchor, permit.period, permit.at)
+                for permit in permits
+            )
+            if opened and member.document not in hidden:
+                return member
         raise IntegrityError("A search returned a passage that no permit opens.", mend="Run: penstock verify --repair")
 
     def _member(self, position: int) -> Member:
@@ -141,8 +148,10 @@ class Generation:
             start=int(self._starts[position]),
         )
 
-    def _kept(self, position: int, permit: Permit) -> bool:
-        return not passed(time_of(int(self._anchors[position])), permit.period, permit.at)
+    def _oldest_kept(self, period: Period, at: datetime) -> int:
+        """The earliest anchor whose retention has not passed, in microseconds. One bisection serves all classes."""
+        kept = bisect_left(self._moments, True, key=lambda anchor: not passed(time_of(anchor), period, at))
+        return self._moments[kept] if kept < len(self._moments) else _NEVER
 
     def _rows_without(self, first: int, last: int, hidden: Collection[DocumentId]) -> list[tuple[int, int]]:
         """The rows of documents `first` to `last`, broken where a hidden one lies."""

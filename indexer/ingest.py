@@ -85,7 +85,8 @@ def ingest(
     parsed = parse(stages.parser, data=content, name=item.name, languages=redaction.languages)
     title = parsed.title or item.name
     # An address in a link is written with % signs, which no recogniser reads through.
-    texts = [title, unquote(item.uri), *(element.text for element in parsed.elements)]
+    read_uri = unquote(item.uri)
+    texts = [title, read_uri, *(element.text for element in parsed.elements)]
     redacted = stages.redactor.redact(
         texts, key=keyring.pseudonym_key(source.name), profile=redaction.profile, languages=redaction.languages
     )
@@ -118,9 +119,9 @@ def ingest(
         )
         for passage, vector in zip(passages, vectors, strict=True)
     )
-    description = Description(
-        origin_id=item.origin_id, name=item.name, uri=quote(clean_uri, safe=_URI_DELIMITERS), title=clean_title
-    )
+    # Where nothing was found it stays to the letter: quoting again would lose a %23 or %3F of a file's name.
+    uri = item.uri if clean_uri == read_uri else quote(clean_uri, safe=_URI_DELIMITERS)
+    description = Description(origin_id=item.origin_id, name=item.name, uri=uri, title=clean_title)
     revision = Revision(
         id=key_id,
         version=version,
@@ -139,7 +140,7 @@ def ingest(
 
 
 def empty_revision(
-    keyring: Keyring, source_document: SourceDocument, *, version: str, made_by: str, now: datetime
+    keyring: Keyring, source_document: SourceDocument, *, version: str, made_by: str, ingested: datetime
 ) -> Revision:
     """The revision of a quarantined document: its sealed description, for the operator who mends it, and no passage."""
     key_id, key = keyring.new_document_key()
@@ -153,7 +154,7 @@ def empty_revision(
         embedder="",
         created=source_document.created,
         modified=source_document.modified,
-        ingested=now,
+        ingested=ingested,
         passages=0,
         skipped_parts=0,
         redactions=no_redactions,

@@ -17,7 +17,7 @@ from typing import NewType, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 from sqlmodel import Field, SQLModel
 
 from indexer.database import MAX_VARIABLES, Database, batched
@@ -77,6 +77,8 @@ class AnchorRow(SQLModel, table=True):
 TABLES: tuple[type[SQLModel], ...] = (KeyRow, TombstoneRow, AnchorRow)
 _KEY, _TOMBSTONE, _ANCHOR = (SQLModel.metadata.tables[name] for name in ("key", "tombstone", "anchor"))
 
+_WRAPPED = select(_KEY.c.id, _KEY.c.wrapped).where(_KEY.c.id.in_(bindparam("ids", expanding=True)))
+
 
 class Keyring:
     """The keys of one home, opened with its master key."""
@@ -97,6 +99,7 @@ class Keyring:
         self._master = master
         self.database = Database(path, TABLES)
         self._check_master()
+        self._pseudonyms: dict[SourceName, Key] = {}
         self._ids = self._obtain(KeyKind.IDS)
         self._signing = Ed25519PrivateKey.from_private_bytes(self._obtain(KeyKind.SIGNING))
 
@@ -129,7 +132,10 @@ class Keyring:
 
     def pseudonym_key(self, source: SourceName) -> Key:
         """The key that turns personal data of this source into pseudonyms, in documents and in queries alike."""
-        return self._obtain(KeyKind.PSEUDONYMS, source)
+        key = self._pseudonyms.get(source)
+        if key is None:
+            key = self._pseudonyms[source] = self._obtain(KeyKind.PSEUDONYMS, source)
+        return key
 
     def new_document_key(self) -> tuple[KeyId, Key]:
         """A fresh key for one version of a document.
@@ -255,8 +261,7 @@ class Keyring:
         keys: dict[str, Key] = {}
         with self.database.reading() as session:
             for batch in batched(names, MAX_VARIABLES):
-                statement = select(_KEY.c.id, _KEY.c.wrapped).where(_KEY.c.id.in_(batch))
-                for row in session.connection().execute(statement):
+                for row in session.connection().execute(_WRAPPED, {"ids": batch}):
                     keys[row.id] = Key(unseal(self._master, row.wrapped, place=row.id))
         return keys
 

@@ -117,7 +117,8 @@ class _Partitioners:
 
 def prepare() -> Handler:
     """The handler for `parse`. Imports unstructured: two seconds and 190 MB, without a network."""
-    import pypdfium2.raw  # noqa: PLC0415 - the parent imports this module too, and must not pay; the handler may not
+    # Here, not at the first PDF: the handler may load no library any more.
+    import pypdfium2.raw  # noqa: F401, PLC0415 - the parent imports this module too, and must not pay
     from unstructured.nlp import tokenize  # noqa: PLC0415 - as above
     from unstructured.partition.docx import partition_docx  # noqa: PLC0415
     from unstructured.partition.html import partition_html  # noqa: PLC0415

@@ -256,11 +256,7 @@ class _Run:
         try:
             return self._take_document(document, item, mirrored)
         except QuarantineError as error:
-            known = self._known.get(document)
-            if known and known.state is DocumentState.INDEXED and error.reason in _PASSING:
-                self.reasons[error.reason] = self.reasons.get(error.reason, 0) + 1
-                return Outcome.QUARANTINED
-            return self._quarantine(document, item, error)
+            return self._fail(document, item, error, self._access(item, mirrored))
         except (PenstockError, OSError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - one document must not stop the run; it is recorded, not lost
@@ -292,7 +288,7 @@ class _Run:
                 stage="admit",
                 mend="See what the source's manifest says of retention and residency.",
             )
-        access = source.access_for(item.origin_id, mirrored=mirrored) or Access(allow=frozenset(), deny=frozenset())
+        access = self._access(item, mirrored)
         stamp = self._stamp(item)
         if known and stamp and known.stamp == stamp and self._is_settled(known):
             return self._leave(known, item, access, stamp=stamp)
@@ -316,10 +312,10 @@ class _Run:
                 content,
                 version=version,
                 made_by=self._made_by,
-                ingested=known.revision.ingested if known and known.revision.version == version else now,
+                ingested=self._ingested(known, version),
             )
         except QuarantineError as error:
-            return self._quarantine(document, item, error, version=version)
+            return self._fail(document, item, error, access, version=version)
         stored = catalog.Document(
             id=document,
             source=source.name,
@@ -332,6 +328,16 @@ class _Run:
             catalog.store(session, stored, made.passages)
         self.skipped_parts += made.revision.skipped_parts
         return Outcome.INDEXED
+
+    def _access(self, item: SourceDocument, mirrored: Access | None) -> Access:
+        """Who may read a document now; nobody where no rule says."""
+        found = self._source.access_for(item.origin_id, mirrored=mirrored)
+        return found or Access(allow=frozenset(), deny=frozenset())
+
+    def _ingested(self, known: catalog.Document | None, version: str) -> datetime:
+        """When these bytes of a document first came, quarantined or not."""
+        same = known is not None and version and known.revision.version == version
+        return known.revision.ingested if known and same else self._workshop.clock()
 
     def _stamp(self, item: SourceDocument) -> str:
         """The origin's change stamp as it may be kept: an ETag can be a hash of the content."""
@@ -354,11 +360,25 @@ class _Run:
             self.reasons[known.reason] = self.reasons.get(known.reason, 0) + 1
             return Outcome.QUARANTINED
         times = replace(known.revision, created=item.created, modified=item.modified)
-        present = replace(known, stamp=stamp, access=access, revision=times)
+        self._amend(known, replace(known, stamp=stamp, access=access, revision=times))
+        return Outcome.UNCHANGED
+
+    def _amend(self, known: catalog.Document, present: catalog.Document) -> None:
         if present != known:
             with self._workshop.database.writing() as session:
                 catalog.amend(session, present)
-        return Outcome.UNCHANGED
+
+    def _fail(
+        self, document: DocumentId, item: SourceDocument, error: QuarantineError, access: Access, *, version: str = ""
+    ) -> Outcome:
+        """Quarantine a document; one that is indexed stays as it was where the reason may pass."""
+        known = self._known.get(document)
+        if known is None or known.state is not DocumentState.INDEXED or error.reason not in _PASSING:
+            return self._quarantine(document, item, error, version=version)
+        self.reasons[error.reason] = self.reasons.get(error.reason, 0) + 1
+        # Its present bytes cannot be had, but its present readers can.
+        self._amend(known, replace(known, access=access))
+        return Outcome.QUARANTINED
 
     def _quarantine(
         self, document: DocumentId, item: SourceDocument, error: QuarantineError, *, version: str = ""
@@ -368,8 +388,9 @@ class _Run:
         if known and self._is_as_it_was(known, item, error):
             return Outcome.QUARANTINED
         described = _nameless("") if error.reason in _WITHOUT_A_NAME else item
+        ingested = self._ingested(known, version)
         revision = empty_revision(
-            workshop.keyring, described, version=version, made_by=self._made_by, now=workshop.clock()
+            workshop.keyring, described, version=version, made_by=self._made_by, ingested=ingested
         )
         stored = catalog.Document(
             id=document,

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 
@@ -33,12 +34,14 @@ class DocumentRow(SQLModel, table=True):
     """A document of a source, in whatever state."""
 
     __tablename__ = "document"
+    # Every retrieval asks for the hidden documents of a source, of which there are nearly always none.
+    __table_args__ = (Index("document_hidden", "source", sqlite_where=text("hidden = 1")),)
 
     id: str = Field(primary_key=True)
     source: str = Field(foreign_key="source.name", index=True)
     state: str
     revision: str
-    hidden: bool = Field(index=True)
+    hidden: bool
     stamp: str
     allow: str
     deny: str

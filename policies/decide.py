@@ -31,10 +31,25 @@ def permit(
     permissions are mirrored, the caller needs the source's own allow list as well, and a mirror without a date or
     older than `max_age` denies. `now` is UTC, aware.
     """
+    of_class = {class_id: access}
+    return permits(caller=caller, purpose=purpose, source=source, classes=of_class, node=node, now=now)[class_id]
+
+
+def permits(
+    *,
+    caller: Caller,
+    purpose: str,
+    source: Source,
+    classes: Mapping[ClassId, Access | None],
+    node: Node,
+    now: datetime,
+) -> dict[ClassId, Permit | Deny | Gap]:
+    """What `permit` says of each of these classes. What does not depend on the class is asked once."""
     refusal = approach(caller=caller, purpose=purpose, source=source, node=node, now=now)
-    return (
-        refusal
-        or _of_access(source, caller, access, now)
+    principals = caller.principals()
+    return {
+        class_id: refusal
+        or _of_access(source, principals, access, now)
         or Permit(
             source=source.name,
             class_id=class_id,
@@ -43,7 +58,8 @@ def permit(
             period=source.policy.retention.period,
             at=now,
         )
-    )
+        for class_id, access in classes.items()
+    }
 
 
 def approach(*, caller: Caller, purpose: str, source: Source, node: Node, now: datetime) -> Deny | Gap | None:
@@ -139,11 +155,11 @@ def _of_caller_region(policy: Policy, caller: Caller, now: datetime) -> Deny | G
     return None if may_serve(policy, caller.region, now) else Deny(reason=Reason.CALLER_REGION)
 
 
-def _of_access(source: Source, caller: Caller, access: Access | None, now: datetime) -> Deny | Gap | None:
+def _of_access(source: Source, principals: frozenset[str], access: Access | None, now: datetime) -> Deny | Gap | None:
     """Do the access rules, known and fresh, admit the caller?"""
     if access is None:
         return Gap(reason=Reason.ACL_MISSING)
-    rules, principals = source.policy.access, caller.principals()
+    rules = source.policy.access
     if (source.mirrors_access or access.as_of is not None) and not _is_fresh(access.as_of, rules.max_age, now):
         return Gap(reason=Reason.ACL_STALE)
     if not principals.isdisjoint(access.deny | set(rules.deny)):

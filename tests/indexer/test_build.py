@@ -1,3 +1,4 @@
+import itertools
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,8 +10,9 @@ import pytest
 
 from indexer import build as module
 from indexer import catalog
-from indexer.build import Built, build, class_of, collect, publish
+from indexer.build import FORGOTTEN_AT_ONCE, Built, build, class_of, collect, publish
 from indexer.database import Database
+from indexer.keyring import KeyId
 from policies.errors import ConflictError, DependencyError, IntegrityError
 from policies.manifest import Source
 from policies.model import Access, GenerationId
@@ -26,6 +28,7 @@ from tests.indexer.workbench import (
     text,
     with_database,
 )
+from tests.policies import handbook
 
 FILES = {
     "leave.md": text("Leave", "Twenty five days a year."),
@@ -76,7 +79,9 @@ def folders(bench: Bench, source: Source) -> set[str]:
 
 def test_equal_rules_make_one_class_and_others_do_not() -> None:
     one = Access(allow=frozenset({"group:a", "group:b"}), deny=frozenset())
-    assert class_of(one) == class_of(Access(allow=frozenset({"group:b", "group:a"}), deny=frozenset(), as_of=NOW))
+    assert class_of(one) == class_of(Access(allow=frozenset({"group:b", "group:a"}), deny=frozenset()))
+    mirrored = replace(one, as_of=NOW)
+    assert class_of(mirrored) == class_of(replace(one, as_of=NOW + timedelta(minutes=1)))
     others = [
         Access(allow=frozenset({"group:a"}), deny=frozenset({"group:b"})),
         Access(allow=frozenset(), deny=frozenset({"group:a", "group:b"})),
@@ -84,7 +89,7 @@ def test_equal_rules_make_one_class_and_others_do_not() -> None:
         Access(allow=frozenset({'group:a", "group:b'}), deny=frozenset()),
         Access(allow=frozenset(), deny=frozenset()),
     ]
-    assert len({class_of(access) for access in [one, *others]}) == 6
+    assert len({class_of(access) for access in [one, mirrored, *others]}) == 7
 
 
 def test_the_same_catalog_gives_the_same_bytes(bench: Bench, source: Source) -> None:
@@ -157,6 +162,52 @@ def test_documents_without_a_key_or_with_a_tombstone_are_left_out(bench: Bench, 
     assert {member.document for member in bench.generation(source).members()} == {bench.id(source, "board/plan.md")}
 
 
+def test_documents_redacted_otherwise_than_the_manifest_says_are_left_out(bench: Bench, source: Source) -> None:
+    stricter = handbook.source(("profile: balanced", "profile: strict"))
+    made = built(bench, stricter)
+    assert set(made.left_out) == set(bench.documents(source))
+    assert (made.documents, made.passages) == (0, 0)
+    assert built(bench, source, GenerationId("a")).left_out == ()
+
+
+def test_a_class_of_mirrored_rules_is_as_old_as_its_oldest_and_no_rule_of_the_manifest_rejuvenates_it(
+    bench: Bench, source: Source
+) -> None:
+    rules = Access(allow=frozenset({"group:staff"}), deny=frozenset())
+    younger, older = replace(rules, as_of=NOW), replace(rules, as_of=NOW - timedelta(minutes=5))
+    for name, access in zip(FILES, (rules, younger, older), strict=True):
+        change(bench, source, name, access=access)
+    bench.workshop.rebuild(source, actor=ACTOR)
+    classes = [(entry.access, entry.documents[1] - entry.documents[0]) for entry in
+               bench.generation(source).inventory.classes]
+    assert sorted(classes, key=lambda entry: entry[1]) == [(rules, 1), (older, 2)]
+
+
+def test_superseded_revisions_are_forgotten_in_small_transactions(bench: Bench, source: Source) -> None:
+    """While one lasts no answer can be recorded."""
+    bench.sync(source)
+    documents = list(bench.documents(source).values())
+    sizes: list[int] = []
+    with bench.database.writing() as session:
+        for number in range(2 * FORGOTTEN_AT_ONCE + 1):
+            revision = replace(documents[0].revision, id=KeyId(f"{number:024x}"), passages=0)
+            catalog.store(session, replace(documents[0], revision=revision), ())
+        catalog.store(session, replace(documents[0], revision=replace(revision, id=KeyId("f" * 24))), ())
+
+    class Counting(Database):
+        def writing(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+            with bench.database.reading() as session:
+                sizes.append(len(catalog.revisions(session)))
+            return super().writing()
+
+    counting = Counting(bench.home.catalog, [])
+    collect(counting, bench.keyring, source, bench.home.generations(source.name))
+    counting.close()
+    forgotten = [before - after for before, after in itertools.pairwise(sizes)]
+    assert forgotten == [FORGOTTEN_AT_ONCE, FORGOTTEN_AT_ONCE, 2]
+    assert len(bench.documents(source)) == 3
+
+
 def test_a_tombstone_of_another_version_leaves_a_document_in(bench: Bench, source: Source) -> None:
     bench.keyring.entomb({bench.id(source, "pay.md"): "another"}, purge="p1", now=NOW)
     assert built(bench, source).left_out == ()
@@ -181,13 +232,14 @@ def test_collecting_removes_what_nothing_names_and_can_be_repeated(bench: Bench,
     folder = bench.home.generations(source.name)
     serving = bench.registered(source).generation
     (folder / "stray").write_text("a file")
-    (folder / "link").symlink_to(bench.home.temporary)
+    outside = bench.home.keyring.parent
+    (folder / "link").symlink_to(outside)
     (folder / ".building-x" / "lexicon").mkdir(parents=True)
     built(bench, source)
     for _ in range(2):
         collect(bench.database, bench.keyring, source, folder)
         assert folders(bench, source) == {serving}
-    assert bench.home.temporary.is_dir()
+    assert bench.home.keyring.is_file()
     assert set(bench.documents(source)) == bench.served(source)
 
 

@@ -49,11 +49,13 @@ def document(number: int, revision: str, *, source: SourceName = HR, passages: i
             id=KeyId(revision),
             version=f"v-{revision}",
             fingerprint="f1",
+            redaction="balanced:en",
             embedder="e1",
             created=None,
             modified=NOW,
             ingested=NOW,
             passages=passages,
+            skipped_parts=3,
             redactions={"EMAIL_ADDRESS": 2},
             sealed=f"sealed {revision}".encode(),
         ),
@@ -152,7 +154,8 @@ def test_a_removed_document_is_gone_from_sight_at_once_and_from_the_tables_when_
     assert catalog.hidden(session, HR) == {f"{2:032x}"}
     superseded = catalog.superseded(session, HR)
     assert set(superseded) == {"r1", "r2"}
-    catalog.forget(session, HR, superseded)
+    catalog.forget(session, superseded)
+    catalog.forget_removed(session, HR)
     assert catalog.revisions(session) == {"r1b"}
     assert list(catalog.passages(session, KeyId("r2"))) == []
     assert session.connection().exec_driver_sql("SELECT count(*) FROM passage").scalar() == 1
@@ -163,7 +166,8 @@ def test_forgetting_one_source_leaves_the_others_alone(session: Session) -> None
     for source, number in ((HR, 1), (LEGAL, 2)):
         catalog.store(session, document(number, f"r{number}", source=source), ())
         catalog.remove(session, source, [DocumentId(f"{number:032x}")])
-    catalog.forget(session, HR, catalog.superseded(session, HR))
+    catalog.forget(session, catalog.superseded(session, HR))
+    catalog.forget_removed(session, HR)
     assert catalog.revisions(session) == {"r2"}
     assert catalog.hidden(session, LEGAL) == {f"{2:032x}"}
     published(session)

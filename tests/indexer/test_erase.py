@@ -204,7 +204,7 @@ def test_a_title_that_a_manifest_holds_does_not_block(bench: Bench) -> None:
 def test_bytes_left_behind_in_any_file_give_no_receipt_until_they_are_gone(
     bench: Bench, source: Source, needles: list[bytes]
 ) -> None:
-    left = bench.home.root / "tmp" / "left-behind"
+    left = bench.home.root / "left-behind"
     for content in (PASSAGE.encode(), needles[0], REFERENCE.encode(), NAME.encode(), TITLE.encode()):
         left.write_bytes(b"\0" * 1000 + content + b"\0")
         with pytest.raises(IntegrityError, match="left something behind"):
@@ -221,13 +221,13 @@ def test_sealed_bytes_left_behind_give_no_receipt(bench: Bench, source: Source) 
         revision = bench.documents(source)[bench.id(source, NAME)].revision
         (first, *_) = catalog.passages(session, revision.id)
     for content in (first.text, first.vector, revision.sealed):
-        (bench.home.root / "tmp" / "left-behind").write_bytes(content)
+        (bench.home.root / "left-behind").write_bytes(content)
         with pytest.raises(IntegrityError, match="sealed"):
             purge(bench.workshop, source, actor=ACTOR)
 
 
 def test_a_purge_that_waits_for_its_receipt_is_not_held_up_by_a_sync_in_between(bench: Bench, source: Source) -> None:
-    left = bench.home.root / "tmp" / "left-behind"
+    left = bench.home.root / "left-behind"
     left.write_bytes(PASSAGE.encode())
     with pytest.raises(IntegrityError, match="left something behind"):
         purge(bench.workshop, source, actor=ACTOR)

@@ -20,8 +20,7 @@ def test_a_home_is_found_where_it_was_made_and_is_its_owners_alone(tmp_path: Pat
     made = create(tmp_path / "a" / "home", store_region="gb", now=NOW)
     assert find(made.root) == made == Home(root=tmp_path / "a" / "home", store_region="gb")
     assert made.root.stat().st_mode & 0o777 == 0o700
-    assert {path.name for path in made.root.iterdir()} == {"home.json", "tmp"}
-    assert made.temporary.is_dir()
+    assert {path.name for path in made.root.iterdir()} == {"home.json"}
     assert made.generation(HR, GenerationId("g1")) == made.root / "sources" / "hr" / "g1"
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlalchemy.exc import DatabaseError
 
 from indexer.keyring import KeyId, Keyring, verify_signature
 from indexer.seal import Key, seal, unseal
@@ -21,7 +22,7 @@ D1, D2 = DocumentId("1" * 32), DocumentId("2" * 32)
 
 @pytest.fixture
 def keyring(tmp_path: Path) -> Iterator[Keyring]:
-    opened = Keyring(tmp_path / "keyring" / "keyring.db", MASTER)
+    opened = Keyring.create(tmp_path / "keyring" / "keyring.db", MASTER)
     yield opened
     opened.close()
 
@@ -36,6 +37,24 @@ def test_another_master_key_is_refused_and_spoils_nothing(keyring: Keyring) -> N
     with pytest.raises(SettingsError, match="not the one this home was made with"):
         Keyring(keyring.path, Key(b"x" * 32))
     assert reopened(keyring).document_keys([key_id]) == {key_id: key}
+
+
+def test_a_keyring_that_is_missing_is_refused_and_not_made_anew(tmp_path: Path) -> None:
+    """A new one in its place would know no tombstone."""
+    path = tmp_path / "keyring" / "keyring.db"
+    path.parent.mkdir()
+    with pytest.raises(SettingsError, match="is missing") as caught:
+        Keyring(path, MASTER)
+    assert "Mount the volume" in caught.value.mend
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_keyring_is_not_made_over_another(keyring: Keyring) -> None:
+    keyring.entomb({D1: "v1"}, purge="p1", now=NOW)
+    for master in (MASTER, Key(b"x" * 32)):
+        with pytest.raises(DatabaseError):
+            Keyring.create(keyring.path, master)
+    assert reopened(keyring).tombstones() == {(D1, "v1")}
 
 
 def test_the_keyrings_folder_is_for_its_owner_alone(keyring: Keyring) -> None:
@@ -54,7 +73,7 @@ def test_document_ids_are_stable_and_tell_nothing(keyring: Keyring) -> None:
     assert set(document) <= set("0123456789abcdef")
     assert reopened(keyring).document_id(HR, "people/ann smith.md") == document
     assert keyring.document_id(LEGAL, "people/ann smith.md") != document
-    other_home = Keyring(keyring.path.parent.parent / "other" / "keyring.db", MASTER)
+    other_home = Keyring.create(keyring.path.parent.parent / "other" / "keyring.db", MASTER)
     assert other_home.document_id(HR, "people/ann smith.md") != document
 
 
@@ -69,10 +88,11 @@ def test_ids_take_names_that_are_not_utf8(keyring: Keyring) -> None:
     assert keyring.document_id(HR, "caf\udce9.md") != keyring.document_id(HR, "café.md")
 
 
-def test_an_id_of_content_is_no_plain_hash_and_names_no_other_content(keyring: Keyring) -> None:
-    assert keyring.version(b"a") == reopened(keyring).version(b"a")
-    assert keyring.version(b"a") != keyring.version(b"b")
-    assert len(keyring.version(b"a")) == 24
+def test_an_id_of_content_is_no_plain_hash_and_names_no_other_content_or_document(keyring: Keyring) -> None:
+    version = keyring.version(D1, b"a")
+    assert version == reopened(keyring).version(D1, b"a")
+    assert version not in {keyring.version(D1, b"b"), keyring.version(D2, b"a")}
+    assert len(version) == 24
 
 
 def test_keys_of_sources_and_purges_are_made_once_and_kept_apart(keyring: Keyring) -> None:

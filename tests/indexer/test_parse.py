@@ -21,7 +21,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from indexer.formats.elements import FORMATS, Parsed
 from indexer.parse import MAX_DOCUMENT_BYTES, parse, parser
-from indexer.sandbox import Sandbox
+from indexer.sandbox import JSON, Sandbox
 from policies.errors import QuarantineError
 
 HERE = Path(__file__).parent
@@ -412,6 +412,30 @@ def test_nothing_is_downloaded_and_unstructured_never_asks_for_its_model() -> No
             answer = counting.call({"name": name, "languages": ["en"]}, data, timeout_s=60)
             assert answer["reached"] == []
             assert answer["elements"]
+            assert answer["threads"] == 1  # Landlock does not bind threads that run already
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("kind", "a very secret sentence"),
+        ("skipped_parts", -1),
+        ("skipped_parts", 2**70),
+        ("elements", [["text", "text", -1, None]]),
+        ("elements", [["text", "text", 0, 2**70]]),
+        ("elements", [["text", "image", 0, None]]),
+    ],
+)
+def test_an_answer_that_no_parser_gives_is_not_believed(key: str, value: object) -> None:
+    class TakenOver(Sandbox):
+        def call(self, *_arguments: object, **_options: object) -> dict[str, JSON]:
+            answer: dict[str, JSON] = {"kind": "txt", "title": None, "elements": [], "skipped_parts": 0}
+            return {**answer, key: value}  # type: ignore[dict-item]
+
+    box = TakenOver("none", stage="parse", address_space_bytes=0, start_timeout_s=0)
+    with pytest.raises(QuarantineError) as caught:
+        parse(box, data=b"x", name="a.txt", languages=["en"])
+    assert caught.value.reason == "crashed"
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

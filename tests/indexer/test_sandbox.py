@@ -1,5 +1,7 @@
 """What a hostile or broken handler can and cannot do."""
 
+import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -29,7 +31,19 @@ box.call({"act": sys.argv[2], "s": 300}, b"", timeout_s=300)
 
 
 def served(name: str = "served", *, address_space_bytes: int = 2**29) -> Sandbox:
-    return Sandbox(name, stage="parse", address_space_bytes=address_space_bytes, start_timeout_s=60, import_from=HERE)
+    return Sandbox(
+        name,
+        stage="parse",
+        address_space_bytes=address_space_bytes,
+        start_timeout_s=60,
+        refusals={"encrypted": ("The file is locked.", "Unlock it.")},
+        import_from=HERE,
+    )
+
+
+def landlock_version() -> int:
+    """0 where the kernel has none."""
+    return max(0, int(ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1)))
 
 
 @pytest.fixture
@@ -72,12 +86,29 @@ def test_one_child_serves_many_calls(box: Sandbox) -> None:
     assert len({pid_of(box) for _ in range(5)}) == 1
 
 
-def test_a_refusal_by_the_handler_comes_back_as_it_was_raised(box: Sandbox) -> None:
+def test_a_refusal_by_the_handler_is_told_in_the_words_of_the_parent(box: Sandbox) -> None:
     with pytest.raises(QuarantineError) as caught:
-        box.call({"act": "refuse"}, b"", timeout_s=20)
+        box.call({"act": "refuse", "reason": "encrypted"}, b"", timeout_s=20)
     error = caught.value
     assert (error.message, error.reason, error.mend) == ("The file is locked.", "encrypted", "Unlock it.")
     assert error.stage == "parse"
+
+
+@pytest.mark.parametrize("reason", [SECRET, "", "Encrypted", "bomb", "timeout"])
+def test_a_refusal_for_a_reason_that_is_not_known_says_nothing_of_the_childs(box: Sandbox, reason: str) -> None:
+    with pytest.raises(QuarantineError) as caught:
+        box.call({"act": "refuse", "reason": reason}, b"", timeout_s=20)
+    assert (caught.value.message, caught.value.reason) == (
+        "The parse process failed with an error of its own.",
+        "parser_failed",
+    )
+    assert caught.value.mend == "Open the document, save it again in the same format, and sync."
+
+
+def test_an_exception_that_is_not_built_in_is_not_named(box: Sandbox) -> None:
+    with pytest.raises(QuarantineError) as caught:
+        box.call({"act": "invent"}, b"Very_secret_word", timeout_s=20)
+    assert caught.value.message == "The parse process failed with an error of its own."
 
 
 def test_any_other_exception_tells_its_class_and_never_its_message(box: Sandbox) -> None:
@@ -172,7 +203,37 @@ def test_network_programs_files_and_torch_are_out_of_reach(box: Sandbox) -> None
         "file": "FileNotFoundError",  # tempfile finds no folder that a byte can be written to
         "torch": "ModuleNotFoundError",
     }
-    assert native in {"101", "115"}  # ENETUNREACH in a namespace of its own, else EINPROGRESS
+    # EACCES where Landlock knows TCP, else ENETUNREACH in a namespace of its own, else EINPROGRESS
+    assert native in ({13} if landlock_version() >= 4 else {101, 115})
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """A file of the user's that is no business of a document's."""
+    path = tmp_path / "master.key"
+    path.write_text(SECRET)
+    return path
+
+
+def test_python_code_can_read_libraries_and_no_other_file_and_change_none(box: Sandbox, key: Path) -> None:
+    reached = box.call({"act": "reach", "path": str(key)}, b"", timeout_s=20)
+    assert reached.pop("packaged") == "none"
+    assert reached.pop("delete_tree") == "PermissionError"
+    assert set(map(str, reached.values())) == {"PermissionError"}
+    assert len(reached) == 22
+    assert [path.name for path in key.parent.iterdir()] == ["master.key"]
+    assert key.read_text() == SECRET
+    assert key.stat().st_mode & 0o777 != 0o777
+
+
+@pytest.mark.skipif(landlock_version() < 3, reason="this kernel has no Landlock that knows truncation")
+def test_native_code_can_neither_read_nor_change_a_file_where_the_kernel_has_landlock(box: Sandbox, key: Path) -> None:
+    reached = box.call({"act": "native", "path": str(key)}, b"", timeout_s=20)
+    assert reached == dict.fromkeys(
+        ["read", "list", "write", "create", "folder", "truncate", "rename", "delete"], errno.EACCES
+    )
+    assert [path.name for path in key.parent.iterdir()] == ["master.key"]
+    assert key.read_text() == SECRET
 
 
 def test_a_folder_in_the_cwd_cannot_shadow_our_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
+from urllib.parse import quote
 from zlib import crc32
 
 from connectors.base import Change, Cursor, Delete, Listing, Refused, SourceDocument, Upsert
@@ -57,15 +58,21 @@ class Clock:
 
 
 class FakeParser(Sandbox):
-    """Every line that is not blank is an element. `!reason` as the first line is what the parser refuses with."""
+    """Every line that is not blank is an element. `!reason` as the first line is what the parser refuses with.
+
+    `broken` is raised in place of an answer.
+    """
 
     def __init__(self) -> None:
         super().__init__("indexer.parse", stage="parse", address_space_bytes=0, start_timeout_s=0)
         self.parsed = 0
+        self.broken: QuarantineError | None = None
 
     def call(self, header: Mapping[str, JSON], body: bytes, *, timeout_s: float) -> dict[str, JSON]:
         assert timeout_s > 0
         self.parsed += 1
+        if self.broken is not None:
+            raise self.broken
         lines = [line for line in body.decode().splitlines() if line.strip()]
         if lines and lines[0] == "!encrypted":
             raise quarantine("encrypted")
@@ -187,7 +194,7 @@ class FakeOrigin:
         return SourceDocument(
             origin_id=origin_id,
             name=origin_id.rpartition("/")[2],
-            uri=f"https://origin.example/{origin_id}",
+            uri=f"https://origin.example/{quote(origin_id, errors='surrogateescape')}",
             size_bytes=len(file.content),
             stamp=stamp,
             created=file.created,
@@ -277,8 +284,12 @@ class Bench:
 
 
 def create(root: Path) -> None:
-    """Make an empty home."""
-    homes.create(root, store_region="gb", now=NOW)
+    """Make an empty home, with its catalog and its keyring."""
+    home = homes.create(root, store_region="gb", now=NOW)
+    database = Database(home.catalog, [*TABLES, AuditRow, ApiKeyRow])
+    database.create()
+    database.close()
+    Keyring.create(home.keyring, MASTER).close()
 
 
 @contextmanager
@@ -286,7 +297,6 @@ def opened(root: Path, *, origin: FakeOrigin | None = None, now: datetime = NOW,
     """The home in `root` as a process has it open, closed with the block. Ids count up from `first_id`."""
     home = homes.find(root)
     database = Database(home.catalog, [*TABLES, AuditRow, ApiKeyRow])
-    database.create()
     keyring = Keyring(home.keyring, MASTER)
     stages, clock = FakeStages(), Clock(now)
     numbers = itertools.count(first_id)

@@ -1,12 +1,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.decide import SENTENCES, admit, permit
+from policies.decide import SENTENCES, admit, approach, permit
 from policies.manifest import Source
 from policies.model import Access, Caller, ClassId, Deny, Gap, Node, Permit, Reason
 from policies.retention import Period, due
@@ -33,6 +34,11 @@ def _ask(
     now: datetime = NOW,
 ) -> Permit | Deny | Gap:
     return permit(caller=caller, purpose=purpose, source=of, class_id=ClassId("c1"), access=access, node=node, now=now)
+
+
+def _approach(**asked: Any) -> Deny | Gap | None:  # noqa: ANN401 - what `_ask` takes, less what approach is not told
+    source, _ = asked.pop("of"), asked.pop("access")
+    return approach(source=source, **asked)
 
 
 def test_a_permit_says_what_it_is_for() -> None:
@@ -259,10 +265,12 @@ def test_the_first_rule_broken_is_the_reason() -> None:
         (Reason.DENY_RULE, lambda: asked.update(caller=replace(CALLER, groups=frozenset()))),
         (Reason.NO_ALLOW_RULE, lambda: asked.update(caller=CALLER)),
     ]
+    of_documents = {Reason.ACL_MISSING, Reason.ACL_STALE, Reason.DENY_RULE, Reason.NO_ALLOW_RULE}
     for reason, mend in mends:
         answer = _ask(**asked)  # type: ignore[arg-type]
         assert isinstance(answer, Deny | Gap)
         assert answer.reason is reason
+        assert _approach(**asked) == (None if reason in of_documents else answer)
         mend()
     assert isinstance(_ask(**asked), Permit)  # type: ignore[arg-type]
 

@@ -109,6 +109,21 @@ def forged(record: Record, **changes: str) -> Record:
     return replace(changed, hash=changed.computed_hash())
 
 
+@pytest.mark.parametrize("name", FIELDS[1:-1])
+def test_a_field_of_another_type_is_found_and_stops_nothing(session: Session, name: str) -> None:
+    """SQLite keeps a blob in a column of text."""
+    for number in (1, 2):
+        append(session, event(number), now=NOW)
+    session.connection().execute(text(f"UPDATE audit SET {name} = CAST({name} AS BLOB) WHERE sequence = 1"))  # noqa: S608
+    assert (1, "was changed after it was written") in problems(list(records(session)))
+
+
+def test_a_hash_of_another_type_is_found(session: Session) -> None:
+    append(session, event(1), now=NOW)
+    session.connection().execute(text("UPDATE audit SET hash = CAST(hash AS BLOB)"))
+    assert problems(list(records(session))) == [(1, "was changed after it was written")]
+
+
 @pytest.mark.parametrize(
     ("tamper", "found"),
     [
