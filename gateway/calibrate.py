@@ -23,7 +23,7 @@ from indexer import catalog
 from indexer.keyring import Keyring
 from indexer.tables import DocumentState
 from policies.errors import RefusedError
-from policies.model import GenerationId, SourceName
+from policies.model import SourceName
 
 MIN_LABELS = 50
 MIN_OF_EACH = 20
@@ -57,8 +57,10 @@ class Binding:
     """What a model is fitted on and for."""
 
     source: SourceName
-    generation: GenerationId
+    scope: str
+    classes: tuple[str, ...]
     embedder: str
+    k: int
     population: str
     max_risk: float
 
@@ -97,8 +99,12 @@ def check_documents(session: Session, keyring: Keyring, source: SourceName, ques
 def observe(
     lookup: Lookup, opened: Opened, questions: Sequence[Golden], *, k: int, progress: Callable[[int], None]
 ) -> tuple[Observation, ...]:
-    """What each question gives within what `opened` permits. `progress` is told how many are done."""
+    """What each question gives within what `opened` permits. `progress` is told how many are done.
+
+    A question whose documents this caller may not see has no answer for this caller.
+    """
     observations: list[Observation] = []
+    readable = opened.readable()
     for golden in questions:
         found = lookup.look(opened, Question(text=golden.query), k=k)
         named = {lookup.keyring.document_id(opened.source.name, document) for document in golden.documents}
@@ -106,7 +112,7 @@ def observe(
             Observation(
                 features=features(found.evidence),
                 sufficient=any(hit.document in named for hit in found.hits),
-                answerable=bool(golden.documents),
+                answerable=bool(named & readable),
             )
         )
         progress(len(observations))
@@ -135,8 +141,10 @@ def fit(observations: Sequence[Observation], binding: Binding, *, calibration: s
         id=calibration,
         schema=SCHEMA,
         source=binding.source,
-        generation=binding.generation,
+        scope=binding.scope,
+        classes=binding.classes,
         embedder=binding.embedder,
+        k=binding.k,
         mean=tuple(scaler.mean_.tolist()),
         scale=tuple(scaler.scale_.tolist()),
         coefficients=tuple(model.coef_[0].tolist()),
@@ -183,7 +191,7 @@ def _golden(line: str, number: int, path: Path) -> tuple[str, Golden]:
     try:
         plain = json.loads(line)
         source, query, documents = plain["source"], plain["query"], plain["documents"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _not_golden(path, number) from error
     well_formed = (
         isinstance(source, str) and isinstance(query, str) and bool(query.strip()) and isinstance(documents, list)

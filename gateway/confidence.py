@@ -12,7 +12,7 @@ from typing import Self
 
 from indexer.search import Evidence
 from policies.errors import IntegrityError
-from policies.model import ConfidenceStatus, GenerationId, SourceName
+from policies.model import ConfidenceStatus, SourceName
 
 FEATURES: Mapping[str, str] = {
     "dense_top": "cosine of the best passage by meaning, -1 to 1",
@@ -33,6 +33,9 @@ SCHEMA = 1
 class Model:
     """A logistic model over standardised features, bound to what it was fitted on.
 
+    `scope` names the documents its questions were asked of, in these visibility `classes`; `k` is how many passages
+    were returned: of fewer it knows nothing.
+
     `threshold` is the confidence from which on `caution` is given; None where no threshold kept the empirical risk
     within the source's `max_risk`, which always hands off. `labels` counts the questions, `unanswerable` those of
     them whose answer is not in the source.
@@ -41,8 +44,10 @@ class Model:
     id: str
     schema: int
     source: SourceName
-    generation: GenerationId
+    scope: str
+    classes: tuple[str, ...]
     embedder: str
+    k: int
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     coefficients: tuple[float, ...]
@@ -60,9 +65,9 @@ class Model:
         logit = self.intercept + sum((value - mean) / scale * weight for value, mean, scale, weight in terms)
         return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
 
-    def status(self, *, generation: GenerationId, embedder: str) -> ConfidenceStatus:
-        """`provisional` for the index it was fitted on, `stale` for any other."""
-        if (generation, embedder, SCHEMA) == (self.generation, self.embedder, self.schema):
+    def status(self, *, scope: str, embedder: str) -> ConfidenceStatus:
+        """`provisional` for callers who see exactly what it was fitted on, `stale` for others and from a change on."""
+        if (scope, embedder) == (self.scope, self.embedder):
             return ConfidenceStatus.PROVISIONAL
         return ConfidenceStatus.STALE
 
@@ -79,12 +84,18 @@ class Model:
         """
         try:
             plain = json.loads(content)
-            rows = {name: tuple(plain[name]) for name in ("mean", "scale", "coefficients")}
-            return cls(**(plain | rows))
+            rows = {name: tuple(plain[name]) for name in ("classes", "mean", "scale", "coefficients")}
+            model = cls(**(plain | rows))
         except (ValueError, KeyError, TypeError) as error:
             raise IntegrityError(
                 "A stored calibration cannot be read.", mend="Fit it again: penstock calibrate SOURCE GOLDEN.jsonl"
             ) from error
+        if model.schema != SCHEMA:
+            raise IntegrityError(
+                f"A calibration of {model.source!r} is of another version of Penstock.",
+                mend=f"Fit it again: penstock calibrate {model.source} GOLDEN.jsonl",
+            )
+        return model
 
 
 def features(evidence: Evidence) -> tuple[float, ...]:

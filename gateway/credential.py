@@ -11,7 +11,7 @@ MAX_NAME_CHARS = 256
 
 
 class CredentialFault(StrEnum):
-    """The precise cause of a refusal. For the audit and the log, never for the caller."""
+    """The precise cause of a refusal. For the operator, never for the caller."""
 
     MISSING = "credential_missing"
     MALFORMED = "credential_malformed"
@@ -32,6 +32,7 @@ class CredentialFault(StrEnum):
     NOT_YET_VALID = "token_not_yet_valid"
     LIFETIME = "token_lifetime"
     CLAIM_MALFORMED = "token_claim_malformed"
+    AGENT = "token_agent_without_grant"
 
 
 class CredentialError(UnauthenticatedError):

@@ -130,6 +130,7 @@ def find(session: Session, presented: str, now: datetime) -> Caller:
         purposes=grant.purposes,
         region=grant.region,
         roles=grant.roles,
+        credential=f"key:{row.id}",
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session
 
+from gateway.problems import RequestError
 from indexer import catalog
 from indexer.analyse import analyser_version, terms
 from indexer.embed import Embedder
@@ -19,13 +20,20 @@ from indexer.shelf import Shelf
 from policies.decide import approach, permits
 from policies.errors import DependencyError, IntegrityError, QuarantineError
 from policies.manifest import Source, parse
-from policies.model import Caller, DocumentId, Node, Permit, Reason
+from policies.model import Caller, ClassId, DocumentId, Node, Permit, Reason
 
 MANIFESTS_KEPT = 1024
+_MAY_PASS = frozenset({"redaction_timeout", "timeout", "crashed", "out_of_memory"})
 
 
-class ReplacedError(DependencyError):
-    """An index is not there as the catalog had it: damaged, or replaced after the catalog was read."""
+class QueryError(RequestError):
+    """The query cannot be redacted, so it is not looked up."""
+
+    code = "query_not_redactable"
+
+
+class UnavailableError(DependencyError):
+    """An index cannot be searched: damaged, made by another embedder, or replaced after the catalog was read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +44,19 @@ class Opened:
     generation: Generation
     permits: tuple[Permit, ...]
     hidden: frozenset[DocumentId]
+
+    def classes(self) -> tuple[ClassId, ...]:
+        """The visibility classes that the permits open."""
+        return tuple(permit.class_id for permit in self.permits)
+
+    def readable(self) -> frozenset[DocumentId]:
+        """The documents that the permits open."""
+        rows = self.generation.visible(self.permits, self.hidden)
+        return frozenset(
+            member.document
+            for member in self.generation.members()
+            if any(first <= member.start < last for first, last in rows)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +89,7 @@ class Lookup:
         """The part of a source that this caller may search for this purpose now, or why there is none.
 
         Raises:
-            ReplacedError: the source's index is damaged, or was replaced meanwhile.
-            DependencyError: it was made with another embedder.
+            UnavailableError: the source's index cannot be searched, or was replaced meanwhile.
         """
         source = source_of(registered.manifest)
         refusal = approach(caller=caller, purpose=purpose, source=source, node=self.node, now=now)
@@ -93,7 +113,8 @@ class Lookup:
         """Search one source within its permits. The question is redacted as the documents were.
 
         Raises:
-            DependencyError: the question could not be redacted within its budget.
+            QueryError: the question is such that it cannot be redacted.
+            DependencyError: the process that redacts was lost or too slow.
         """
         redaction = opened.source.policy.redaction
         try:
@@ -104,7 +125,11 @@ class Lookup:
                 languages=redaction.languages,
             )
         except QuarantineError as error:
-            raise DependencyError("The query could not be redacted.", mend="Shorten it, then retry.") from error
+            if error.reason in _MAY_PASS:
+                raise DependencyError("The query could not be redacted now.", mend="Retry later.") from error
+            raise QueryError(
+                "The query cannot be redacted.", mend="Put it in other words, without lists of numbers."
+            ) from error
         (wording,) = redacted.texts
         # The languages that the index was made with; those of the manifest may be newer.
         languages = opened.generation.inventory.languages
@@ -115,16 +140,15 @@ class Lookup:
         """The generation that serves a source, None before the first.
 
         Raises:
-            ReplacedError: it is damaged, or was replaced meanwhile. Nothing of it is searched.
-            DependencyError: it was made with another embedder.
+            UnavailableError: it is damaged, made by another embedder, or was replaced meanwhile.
         """
         try:
             generation = self.shelf.generation(registered)
         except IntegrityError as error:
-            raise ReplacedError(error.message, mend=error.mend) from error
+            raise UnavailableError(error.message, mend=error.mend) from error
         made_by = (self.embedder.identity.key, analyser_version())
         if generation and (generation.inventory.embedder, generation.inventory.analyser) != made_by:
-            raise DependencyError(
+            raise UnavailableError(
                 f"The index of {registered.name!r} was made by another embedder or analyser than queries are now.",
                 mend=f"Run: penstock sync {registered.name}",
             )

@@ -14,7 +14,7 @@ from gateway.answer import NOTHING_VISIBLE, Answer, CitedPassage, Confidence, Re
 from gateway.confidence import Model, features
 from gateway.guardrail import decide
 from gateway.identity import Identity
-from gateway.lookup import Lookup, Opened, Question, ReplacedError, source_of
+from gateway.lookup import Lookup, Opened, Question, UnavailableError, source_of
 from indexer import calibrations, catalog
 from indexer.content import open_description, open_text
 from indexer.database import Database
@@ -67,14 +67,15 @@ class Retrieval:
 
         Raises:
             AuditError: the record could not be made durable, so there is no answer.
-            DependencyError: the query could not be redacted, or an index is damaged or was replaced too often.
+            QueryError: the query cannot be redacted.
+            DependencyError: the catalog or the redaction is away.
         """
         now = self.clock()
         try:
-            answer, denials = self._answer(caller, request, now)
-        except ReplacedError:
-            # Once more, with the index that is there now. A damaged one fails again.
-            answer, denials = self._answer(caller, request, now)
+            answer, denials = self._answer(caller, request, now, last_try=False)
+        except UnavailableError:
+            # Once more, with the index that is there now. Where one is damaged, its source gives nothing.
+            answer, denials = self._answer(caller, request, now, last_try=True)
         self._record(caller, request, answer, denials, request_id=request_id, now=now)
         return answer
 
@@ -88,28 +89,30 @@ class Retrieval:
                 purposes = frozenset(
                     purpose
                     for purpose in source.policy.purposes
-                    if isinstance(self.lookup.open(session, registered, caller, purpose, now), Opened)
+                    if isinstance(self._open(session, registered, caller, purpose, now, last_try=True), Opened)
                 )
                 if purposes:
                     visible.append(VisibleSource(name=source.name, title=source.title, purposes=purposes))
         return tuple(visible)
 
     def failing(self) -> tuple[str, ...]:
-        """Codes of what cannot serve now: `index` where a generation does not open, `catalog` where that does not."""
+        """Codes of what cannot serve now: `catalog`, or `index` where no source's index opens."""
         try:
             with self.database.reading() as session:
                 registered = catalog.registrations(session)
         except (DependencyError, ConflictError, IntegrityError):
             return ("catalog",)
+        return ("index",) if registered and not any(map(self._opens, registered)) else ()
+
+    def _opens(self, registered: catalog.Registration) -> bool:
         try:
-            for source in registered:
-                self.lookup.generation(source)
-        except DependencyError:
-            return ("index",)
-        return ()
+            self.lookup.generation(registered)
+        except UnavailableError:
+            return False
+        return True
 
     def _answer(
-        self, caller: Caller, request: RetrievalRequest, now: datetime
+        self, caller: Caller, request: RetrievalRequest, now: datetime, *, last_try: bool
     ) -> tuple[Answer, Mapping[SourceName, Reason]]:
         denials: dict[SourceName, Reason] = {}
         opened: list[Opened] = []
@@ -119,7 +122,7 @@ class Retrieval:
             registered = {source.name: source for source in catalog.registrations(session)}
             for name in sorted(registered if request.sources is None else request.sources):
                 found = (
-                    self.lookup.open(session, registered[name], caller, request.purpose, now)
+                    self._open(session, registered[name], caller, request.purpose, now, last_try=last_try)
                     if name in registered
                     else Reason.SOURCE_UNKNOWN
                 )
@@ -132,18 +135,41 @@ class Retrieval:
             if not best:
                 return NOTHING_VISIBLE, denials
             passages = self._cited(session, best)
-        return _judged([one for one in looked if one.found.hits], passages), denials
+        contributing = {opened.source.name for opened, _ in best}
+        return _judged([one for one in looked if one.opened.source.name in contributing], passages), denials
+
+    def _open(
+        self,
+        session: Session,
+        registered: catalog.Registration,
+        caller: Caller,
+        purpose: str,
+        now: datetime,
+        *,
+        last_try: bool,
+    ) -> Opened | Reason:
+        try:
+            return self.lookup.open(session, registered, caller, purpose, now)
+        except UnavailableError:
+            if last_try:
+                return Reason.INDEX_UNAVAILABLE
+            raise
 
     def _look(self, session: Session, opened: Opened, question: Question, k: int) -> _Looked:
         found = self.lookup.look(opened, question, k=k)
         stored = calibrations.latest(session, opened.source.name)
-        if stored is None:
+        model = Model.load(stored) if stored else None
+        if model is None or k < model.k:
+            # It was fitted on more passages; of fewer it would promise too much.
             unknown = Confidence(value=None, status=ConfidenceStatus.UNCALIBRATED, calibration=None)
             return _Looked(opened=opened, found=found, confidence=unknown, threshold=None)
-        model = Model.load(stored)
-        status = model.status(generation=opened.generation.id, embedder=opened.generation.inventory.embedder)
+        generation = opened.generation
+        status = model.status(scope=generation.scope(opened.classes()), embedder=generation.inventory.embedder)
         confidence = Confidence(value=model.probability(features(found.evidence)), status=status, calibration=model.id)
-        return _Looked(opened=opened, found=found, confidence=confidence, threshold=model.threshold)
+        # A threshold placed for a higher risk than the source now bears says nothing.
+        bears = opened.source.policy.guardrail.max_risk >= model.max_risk
+        threshold = model.threshold if bears else None
+        return _Looked(opened=opened, found=found, confidence=confidence, threshold=threshold)
 
     def _cited(self, session: Session, best: Sequence[tuple[Opened, Hit]]) -> tuple[CitedPassage, ...]:
         wanted = [(hit.revision, hit.ordinal) for _, hit in best]
@@ -153,7 +179,7 @@ class Retrieval:
         for opened, hit in best:
             place = (hit.revision, hit.ordinal)
             if place not in stored or hit.revision not in keys:
-                raise ReplacedError("The index was replaced while it was searched.", mend="Retry.")
+                raise UnavailableError("The index was replaced while it was searched.", mend="Retry.")
             cited.append(_citation(opened, hit, keys[hit.revision], *stored[place]))
         return tuple(cited)
 
@@ -168,10 +194,11 @@ class Retrieval:
         now: datetime,
     ) -> None:
         event = AuditEvent(
-            actor=caller.subject,
+            actor=f"caller:{caller.subject}",
             action=Action.RETRIEVED,
             objects=(request_id, *dict.fromkeys(passage.document for passage in answer.passages)),
             detail={
+                "credential": caller.credential,
                 "agent": caller.agent,
                 "purpose": request.purpose,
                 "conversation": request.conversation,
@@ -181,7 +208,13 @@ class Retrieval:
                 "status": answer.confidence.status.value,
                 "passages": len(answer.passages),
                 "sources": sorted({passage.source for passage in answer.passages}),
-                "denied": [f"{source}:{reason.value}" for source, reason in denials.items()],
+                # Names that are no source's are the caller's own words, which do not belong here.
+                "denied": [
+                    f"{source}:{reason.value}"
+                    for source, reason in denials.items()
+                    if reason is not Reason.SOURCE_UNKNOWN
+                ],
+                "unknown": sum(reason is Reason.SOURCE_UNKNOWN for reason in denials.values()),
             },
         )
         try:
@@ -201,8 +234,8 @@ def _pooled(looked: Sequence[_Looked], k: int) -> list[tuple[Opened, Hit]]:
 
 
 def _judged(looked: Sequence[_Looked], passages: tuple[CitedPassage, ...]) -> Answer:
-    """The answer over the sources that gave something; with several, the most confident one speaks for all."""
-    speaker = max(looked, key=lambda one: -1.0 if one.confidence.value is None else one.confidence.value)
+    """The answer over the sources that its passages come from; with several, the least confident speaks for all."""
+    speaker = min(looked, key=lambda one: -1.0 if one.confidence.value is None else one.confidence.value)
     verdict, causes = decide(
         speaker.confidence,
         threshold=speaker.threshold,

@@ -59,7 +59,7 @@ _PROBLEMS: dict[HTTPStatus, str] = {
 def build(gateway: Gateway, *, retrievals: Pool, verifications: Pool) -> APIRouter:
     """The routes over a gateway.
 
-    Retrievals and verifications wait in pools of their own, so that a flood of bad credentials holds up no answer.
+    Retrievals and verifications wait in pools of their own: a slow answer holds up nobody's credential.
     """
     router = APIRouter()
 

@@ -126,14 +126,17 @@ def _epoch_s(value: object) -> float:
 
 
 def _caller(claims: Mapping[str, Any], names: ClaimNames) -> Caller:
+    if "act" in claims:
+        # An agent acts for users under a registered grant only (RFC 8693, section 4.1), and none can be registered yet.
+        raise CredentialError(CredentialFault.AGENT)
     roles = _names(claims, names.roles)
     return Caller(
         subject=_name(claims["sub"]),
         groups=_names(claims, names.groups),
         purposes=_names(claims, names.purposes),
         region=_region(claims, names.region),
-        agent=_agent(claims),
         roles=frozenset(role for role in Role if role in roles),
+        credential=f"issuer:{claims['iss']}",
     )
 
 
@@ -158,13 +161,3 @@ def _region(claims: Mapping[str, Any], claim: str | None) -> str | None:
     if not is_country(region):
         raise CredentialError(CredentialFault.CLAIM_MALFORMED)
     return region
-
-
-def _agent(claims: Mapping[str, Any]) -> str | None:
-    """The party acting for the subject: `act.sub` of RFC 8693, section 4.1. Only the outermost actor counts."""
-    if "act" not in claims:
-        return None
-    actor = claims["act"]
-    if not isinstance(actor, dict):
-        raise CredentialError(CredentialFault.CLAIM_MALFORMED)
-    return _name(actor.get("sub"))

@@ -88,6 +88,10 @@ class Generation:
             self._anchors: NDArray[np.int64] = arrays["anchors"]
             self._starts: NDArray[np.int64] = arrays["starts"]
         self._moments: list[int] = np.unique(self._anchors).tolist()
+        self._held = {
+            visibility.id: hashlib.sha256("\n".join(self._revisions[slice(*visibility.documents)]).encode()).hexdigest()
+            for visibility in inventory.classes
+        }
         self._class_ends = [visibility.rows[1] for visibility in inventory.classes]
         self._positions = {document: position for position, document in enumerate(self._documents)}
 
@@ -106,6 +110,11 @@ class Generation:
                 kept = first + int(np.searchsorted(self._anchors[first:last], oldest[clock]))
                 ranges += self._rows_without(kept, last, hidden)
         return ranges
+
+    def scope(self, classes: Collection[ClassId]) -> str:
+        """Names what these visibility classes hold: the same for as long as they hold the same documents."""
+        parts = [held for class_id, held in self._held.items() if class_id in classes]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()[:24]
 
     def member(self, row: int) -> tuple[Member, int]:
         """The document a row belongs to, and the ordinal of the row's passage in it."""

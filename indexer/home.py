@@ -105,9 +105,10 @@ def find(root: Path) -> Home:
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"The home.json in {str(root)!r} is damaged.", mend="Restore it from a backup.") from error
-    if version > FORMAT:
+    if version != FORMAT:
+        age = "a newer" if version > FORMAT else "an older"
         raise SettingsError(
-            f"The home in {str(root)!r} was made by a newer Penstock (format {version}, this one reads {FORMAT}).",
-            mend="Upgrade: pip install --upgrade penstock",
+            f"The home in {str(root)!r} was made by {age} Penstock (format {version}, this one reads {FORMAT}).",
+            mend="Use the Penstock that made it, or make a new home and sync the sources again.",
         )
     return Home(root=root, store_region=region)

@@ -23,6 +23,17 @@ _PSEUDONYM_CHARACTERS = 20
 _LETTERS = bytes.maketrans(b"0123456789abcdef", b"abcdefghijklmnop")
 
 
+REFUSALS: Mapping[str, tuple[str, str]] = {
+    "recogniser_failed": ("A recogniser gave up.", "Split the document, or report it."),
+    "redaction_endless": ("Redaction does not come to an end.", "Split the document."),
+    "redaction_not_covered": (
+        "No recogniser covers these languages or this profile.",
+        "Name languages and a profile that redaction covers.",
+    ),
+}
+"""The message and the mend of every reason for which `indexer.detect` refuses."""
+
+
 class Detector(Protocol):
     """What finds the spans: a `Sandbox` that serves `indexer.detect`."""
 
@@ -42,7 +53,11 @@ class Redacted:
 def detector() -> Sandbox:
     """The process that finds spans, with the limits that were measured for it. Its library is imported there only."""
     return Sandbox(
-        "indexer.detect", stage="redact", address_space_bytes=ADDRESS_SPACE_BYTES, start_timeout_s=START_TIMEOUT_S
+        "indexer.detect",
+        stage="redact",
+        address_space_bytes=ADDRESS_SPACE_BYTES,
+        start_timeout_s=START_TIMEOUT_S,
+        refusals=REFUSALS,
     )
 
 

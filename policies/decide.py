@@ -97,6 +97,7 @@ SENTENCES: Mapping[Reason, str] = MappingProxyType(
         Reason.SOURCE_NOT_ACTIVE: "The source's state is not active.",
         Reason.SERVING_OFF: "Serving is switched off for the source.",
         Reason.NO_GENERATION: "The source has no published index yet.",
+        Reason.INDEX_UNAVAILABLE: "The source's index is damaged, or was made by another embedder than queries are.",
         Reason.BASIS_NOT_VALID: "The source's lawful basis or Article 9 condition is not in force.",
         Reason.PURPOSE_NOT_OF_SOURCE: "The source was not collected for this purpose.",
         Reason.PURPOSE_NOT_OF_CALLER: "The caller may not act for this purpose.",

@@ -58,7 +58,8 @@ class ManifestError(RefusedError):
 
     def __str__(self) -> str:
         """`file:line: key: message mend`, leaving out what is not known."""
-        place = f"{self.path}:{self.line}: " if self.path else ""
+        line = f"{self.line}:" if self.line else ""
+        place = f"{self.path}:{line} " if self.path else ""
         return f"{place}{f'{self.key}: ' if self.key else ''}{self.message} {self.mend}"
 
 

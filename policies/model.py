@@ -54,6 +54,7 @@ class Reason(StrEnum):
     SOURCE_NOT_ACTIVE = "source_not_active"
     SERVING_OFF = "serving_off"
     NO_GENERATION = "no_generation"
+    INDEX_UNAVAILABLE = "index_unavailable"
     BASIS_NOT_VALID = "basis_not_valid"
     PURPOSE_NOT_OF_SOURCE = "purpose_not_of_source"
     PURPOSE_NOT_OF_CALLER = "purpose_not_of_caller"
@@ -91,6 +92,7 @@ class Caller:
     """A verified caller. Made by `gateway.identity` only, from a token or a key, never from headers.
 
     `region` is an ISO 3166-1 alpha-2 code in lower case, or None where the credential names none (which denies).
+    `credential` names what proved the caller, for the audit: `key:<id>` or `issuer:<name>`.
     """
 
     subject: str
@@ -99,6 +101,7 @@ class Caller:
     region: str | None
     agent: str | None = None
     roles: frozenset[Role] = frozenset()
+    credential: str = ""
 
     def principals(self) -> frozenset[str]:
         """The names access rules may use for this caller: `user:<subject>` and `group:<name>` for each group."""

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 GROUP = "group:"
 
 
+K = 5
+"""Chosen: as many passages as an agent commonly reads. Requests for fewer get no confidence."""
+
+
 def calibrate(
     source: Annotated[str, typer.Argument(help="Name of the source.")],
     golden: Annotated[
@@ -47,7 +51,6 @@ def calibrate(
     """
     from gateway import calibrate as fitting
     from gateway.lookup import Opened
-    from gateway.schemas import DEFAULT_K
     from gateway.wiring import clock, new_id
     from indexer import calibrations, catalog
     from policies import ledger
@@ -72,12 +75,14 @@ def calibrate(
         if not isinstance(searched, Opened):
             raise _refusal(searched)
         with _progress(len(questions)) as progress:
-            observations = fitting.observe(lookup, searched, questions, k=DEFAULT_K, progress=progress)
+            observations = fitting.observe(lookup, searched, questions, k=K, progress=progress)
         inventory = searched.generation.inventory
         binding = fitting.Binding(
             source=registered.name,
-            generation=searched.generation.id,
+            scope=searched.generation.scope(searched.classes()),
+            classes=searched.classes(),
             embedder=inventory.embedder,
+            k=K,
             population=f"{len(questions)} questions, as {', '.join(sorted(caller.groups)) or 'no group'} in "
             f"{caller.region}, for {asked_for}",
             max_risk=policy.guardrail.max_risk,
@@ -125,7 +130,7 @@ def _show_model(model: "Model", *, as_json: bool) -> None:
             {
                 "source": model.source,
                 "calibration": model.id,
-                "generation": model.generation,
+                "k": model.k,
                 "population": model.population,
                 "labels": model.labels,
                 "unanswerable": model.unanswerable,

@@ -145,18 +145,16 @@ def _repair(opened: "Installation") -> None:
 
 
 def _check_indexes(opened: "Installation", retrieval: "Retrieval") -> None:
-    """Open every source's index.
-
-    Raises:
-        IntegrityError: one is damaged.
-        DependencyError: one was made with another embedder.
-    """
+    """Open every source's index, and say which cannot be served. Its source gives nothing until it is mended."""
+    from gateway.lookup import UnavailableError
     from indexer import catalog
 
     with opened.database.reading() as session:
         for registered in catalog.registrations(session):
-            retrieval.lookup.shelf.generation(registered)
-            retrieval.lookup.generation(registered)
+            try:
+                retrieval.lookup.generation(registered)
+            except UnavailableError as error:
+                say(f"{registered.name}: not served. {error}")
 
 
 def _warm(retrieval: "Retrieval") -> None:

@@ -72,7 +72,7 @@ def show(result: str) -> None:
 
 def show_json(value: object) -> None:
     """A result for scripts, on stdout. Times and sets have to be written out before."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    typer.echo(json.dumps(value, indent=2))
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

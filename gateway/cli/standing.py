@@ -114,9 +114,17 @@ def _confidence(opened: "Installation", session: "Session", registered: "Registr
     """The status that a confidence of this source has now."""
     from gateway.confidence import Model
     from indexer import calibrations
+    from indexer.shelf import Shelf
+    from policies.errors import IntegrityError
+    from policies.model import ClassId
 
     stored = calibrations.latest(session, registered.name)
-    if stored is None or registered.generation is None:
+    if stored is None:
         return ConfidenceStatus.UNCALIBRATED.value
-    embedder = opened.stages.embedder_identity.key
-    return Model.load(stored).status(generation=registered.generation, embedder=embedder).value
+    model = Model.load(stored)
+    try:
+        generation = Shelf(home=opened.home).generation(registered)
+    except IntegrityError:
+        generation = None
+    held = generation.scope([ClassId(name) for name in model.classes]) if generation else ""
+    return model.status(scope=held, embedder=opened.stages.embedder_identity.key).value

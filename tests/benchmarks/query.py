@@ -47,7 +47,7 @@ from indexer.redact import Redactor
 from indexer.tables import DocumentState
 from indexer.vectors import Vectors
 from policies.manifest import Source, parse
-from policies.model import Access, GenerationId, SourceName
+from policies.model import Access, SourceName
 
 DIM = 384
 CLASSES = 100
@@ -124,11 +124,8 @@ def _fill(installation: Installation, words: list[str], passages: int) -> dict[i
             for number in range(batch, min(batch + 500, passages // PER_DOCUMENT)):
                 _store(session, installation, source, number, words, centres, rng)
     installation.workshop().publish(source, actor="benchmark")
-    with installation.database.reading() as session:
-        generation = catalog.require(session, SOURCE).generation
-    assert generation is not None
     with installation.database.writing() as session:
-        model = _model(rng, generation, installation.stages.embedder_identity.key)
+        model = _model(rng, installation.stages.embedder_identity.key)
         calibrations.store(session, SOURCE, calibration=model.id, model=model.dump(), now=now)
         return {share: _key(session, share) for share in SHARES}
 
@@ -185,13 +182,13 @@ def _store(
     catalog.store(session, document, sealed)
 
 
-def _model(rng: np.random.Generator, generation: GenerationId, embedder: str) -> Any:  # noqa: ANN401
+def _model(rng: np.random.Generator, embedder: str) -> Any:  # noqa: ANN401
     """A confidence model of the right shape: what it says does not matter here, what it costs does."""
     observations = [
         Observation(features=tuple(rng.random(len(FEATURES)).tolist()), sufficient=bool(index % 2), answerable=True)
         for index in range(200)
     ]
-    binding = Binding(source=SOURCE, generation=generation, embedder=embedder, population="none", max_risk=0.6)
+    binding = Binding(source=SOURCE, scope="", classes=(), embedder=embedder, k=K, population="none", max_risk=0.6)
     return fit(observations, binding, calibration="bench")
 
 
