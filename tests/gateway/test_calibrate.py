@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from gateway.calibrate import MIN_LABELS, MIN_SERVED, Binding, Golden, Observation, _threshold, fit, read_golden
 from gateway.confidence import FEATURES, SCHEMA
 from policies.errors import RefusedError
-from policies.model import GenerationId, SourceName
+from policies.model import SourceName
 
 HR = SourceName("hr")
-BINDING = Binding(source=HR, generation=GenerationId("g1"), embedder="e1", population="golden.jsonl", max_risk=0.1)
+BINDING = Binding(
+    source=HR, scope="s1", classes=("c1", "c2"), embedder="e1", k=5, population="golden.jsonl", max_risk=0.1
+)
 COUNT = len(FEATURES)
 
 
@@ -29,7 +31,8 @@ def observations(total: int, *, seed: int = 0, signal: float = 2.0) -> list[Obse
 
 def test_a_model_tells_sufficient_results_from_others() -> None:
     model = fit(observations(200), BINDING, calibration="c1")
-    assert (model.id, model.schema, model.source, model.generation) == ("c1", SCHEMA, HR, "g1")
+    assert (model.id, model.schema, model.source, model.embedder) == ("c1", SCHEMA, HR, "e1")
+    assert (model.scope, model.classes, model.k) == ("s1", ("c1", "c2"), 5)
     assert (model.labels, model.unanswerable, model.population) == (200, 50, "golden.jsonl")
     assert len(model.mean) == len(model.scale) == len(model.coefficients) == COUNT
     held_out = observations(400, seed=1)
@@ -129,6 +132,7 @@ def test_questions_for_the_source_are_read_and_others_left_out(tmp_path: Path) -
         '{"source": "hr", "query": "q", "documents": "leave.md"}',
         '{"source": "hr", "query": "q", "documents": [1]}',
         '{"source": "legal", "query": 1, "documents": []}',
+        "[" * 100_000,
     ],
 )
 def test_a_line_that_is_no_question_is_refused_by_its_number(tmp_path: Path, line: str) -> None:

@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 from gateway.confidence import FEATURES, SCHEMA, Model, features
 from indexer.search import Evidence, TermEvidence
 from policies.errors import IntegrityError
-from policies.model import ConfidenceStatus, GenerationId, SourceName
+from policies.model import ConfidenceStatus, SourceName
 
 COUNT = len(FEATURES)
 MODEL = Model(
     id="c1",
     schema=SCHEMA,
     source=SourceName("hr"),
-    generation=GenerationId("g1"),
+    scope="s1",
+    classes=("c1", "c2"),
     embedder="e1",
+    k=5,
     mean=(0.5,) * COUNT,
     scale=(2.0,) * COUNT,
     coefficients=(1.0, *(0.0,) * (COUNT - 1)),
@@ -103,23 +105,30 @@ def test_another_number_of_features_is_no_query_of_this_model(number: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("model", "generation", "embedder", "status"),
+    ("scope", "embedder", "status"),
     [
-        (MODEL, "g1", "e1", ConfidenceStatus.PROVISIONAL),
-        (MODEL, "g2", "e1", ConfidenceStatus.STALE),
-        (MODEL, "g1", "e2", ConfidenceStatus.STALE),
-        (replace(MODEL, schema=SCHEMA + 1), "g1", "e1", ConfidenceStatus.STALE),
+        ("s1", "e1", ConfidenceStatus.PROVISIONAL),
+        ("s2", "e1", ConfidenceStatus.STALE),
+        ("", "e1", ConfidenceStatus.STALE),
+        ("s1", "e2", ConfidenceStatus.STALE),
     ],
 )
 def test_a_model_is_stale_for_anything_it_was_not_fitted_on(
-    model: Model, generation: str, embedder: str, status: ConfidenceStatus
+    scope: str, embedder: str, status: ConfidenceStatus
 ) -> None:
-    assert model.status(generation=GenerationId(generation), embedder=embedder) is status
+    assert MODEL.status(scope=scope, embedder=embedder) is status
 
 
 def test_a_model_is_read_back_as_written() -> None:
     for model in (MODEL, replace(MODEL, threshold=None)):
         assert Model.load(model.dump()) == model
+
+
+@pytest.mark.parametrize("schema", [SCHEMA - 1, SCHEMA + 1])
+def test_a_model_of_another_version_is_not_read_as_one_of_this(schema: int) -> None:
+    with pytest.raises(IntegrityError, match="another version of Penstock") as caught:
+        Model.load(replace(MODEL, schema=schema).dump())
+    assert caught.value.mend == "Fit it again: penstock calibrate hr GOLDEN.jsonl"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from gateway.answer import NOTHING_VISIBLE, Answer, RetrievalRequest
 from gateway.calibrate import Binding, Observation, fit
 from gateway.guardrail import Cause
 from gateway.identity import Identity
-from gateway.lookup import Lookup
+from gateway.lookup import Lookup, Opened, QueryError
 from gateway.retrieval import ANCHOR_EVERY, Retrieval
 from gateway.tokens import Tokens
 from indexer import calibrations, catalog, register
@@ -153,7 +153,7 @@ def nothing(_: Bench) -> None:
 @pytest.mark.parametrize(
     ("prepare", "caller", "request_", "node", "denied"),
     [
-        (nothing, STAFF, replace(REQUEST, sources=frozenset({SourceName("unknown")})), NODE, "unknown:source_unknown"),
+        (nothing, STAFF, replace(REQUEST, sources=frozenset({SourceName("unknown")})), NODE, None),
         (nothing, who("temps"), REQUEST, NODE, "hr-handbook:no_allow_rule"),
         (nothing, who("staff", "contractors"), REQUEST, NODE, "hr-handbook:deny_rule"),
         (nothing, STAFF, replace(REQUEST, purpose="marketing"), NODE, "hr-handbook:purpose_not_of_source"),
@@ -188,6 +188,14 @@ def test_every_denial_is_the_same_answer_and_the_audit_knows_why(
     assert record.action == Action.RETRIEVED
     assert f'"denied":[{chr(34) + denied + chr(34) if denied else ""}]' in record.detail
     assert record.objects == '["r1"]'
+
+
+def test_names_that_are_no_sources_are_counted_in_the_audit_and_not_repeated(bench: Bench) -> None:
+    names = frozenset({SourceName("jane doe has measles"), SourceName("x"), LEGAL})
+    assert ask(bench, STAFF, replace(REQUEST, sources=names)) == NOTHING_VISIBLE
+    record = bench.audit()[-1]
+    assert '"unknown":3' in record.detail
+    assert "measles" not in str(record)
 
 
 def test_a_document_past_its_retention_is_not_shown_however_late_the_purge(bench: Bench) -> None:
@@ -252,22 +260,28 @@ def test_an_answer_is_the_same_to_the_bit_whether_or_not_hidden_documents_exist(
     assert len(answer.passages) == min(k, 14)
 
 
-def calibrate(bench: Bench, source: SourceName = HR) -> None:
+def calibrate(bench: Bench, source: SourceName = HR, *, k: int = 5, max_risk: float = 0.05) -> None:
+    """A model for what staff see whose threshold everything passes, as if it kept this risk."""
     observations = [
         Observation(features=(0.5 + number / 200, *[0.1] * 8), sufficient=number % 4 > 0, answerable=True)
         for number in range(80)
     ]
+    readers = who("staff", "law")
     with bench.database.writing() as session:
-        registered = catalog.require(session, source)
-        assert registered.generation is not None
+        searched = retrieval(bench).lookup.open(
+            session, catalog.require(session, source), readers, PURPOSE, bench.clock()
+        )
+        assert isinstance(searched, Opened)
         binding = Binding(
             source=source,
-            generation=registered.generation,
+            scope=searched.generation.scope(searched.classes()),
+            classes=searched.classes(),
             embedder=bench.stages.identity.key,
+            k=k,
             population="test",
             max_risk=0.9,
         )
-        model = fit(observations, binding, calibration="c1")
+        model = replace(fit(observations, binding, calibration="c1"), max_risk=max_risk)
         calibrations.store(session, source, calibration="c1", model=model.dump(), now=NOW)
 
 
@@ -279,6 +293,40 @@ def test_confidence_and_verdict_are_the_same_with_and_without_hidden_documents(t
     assert answers[0].confidence.status is ConfidenceStatus.PROVISIONAL
     assert answers[0].verdict is Verdict.CAUTION
     assert answers[0].reasons == (Cause.PROVISIONAL,)
+
+
+def test_a_calibration_is_stale_for_callers_who_see_other_documents(bench: Bench) -> None:
+    calibrate(bench)
+    assert ask(bench, STAFF).confidence.status is ConfidenceStatus.PROVISIONAL
+    for caller in (BOARD, who("staff", "board")):
+        assert ask(bench, caller).confidence.status is ConfidenceStatus.STALE
+
+
+def test_what_others_alone_may_see_makes_no_calibration_stale(bench: Bench) -> None:
+    """Else its status would tell of a document that the caller may not know of."""
+    calibrate(bench)
+    bench.origin.files["board/new.md"] = text("New", "Nothing about it.")
+    bench.sync(handbook.source())
+    assert ask(bench, STAFF).confidence.status is ConfidenceStatus.PROVISIONAL
+
+
+def test_of_fewer_passages_than_it_was_fitted_on_a_calibration_knows_nothing(bench: Bench) -> None:
+    calibrate(bench, k=5)
+    for k, status in ((4, ConfidenceStatus.UNCALIBRATED), (5, ConfidenceStatus.PROVISIONAL)):
+        confidence = ask(bench, STAFF, replace(REQUEST, k=k)).confidence
+        assert confidence.status is status
+        assert (confidence.value is None) == (k == 4)
+
+
+def test_a_threshold_for_a_higher_risk_than_the_source_now_bears_says_nothing(bench: Bench) -> None:
+    calibrate(bench, max_risk=0.05)
+    assert ask(bench, STAFF).verdict is Verdict.CAUTION
+    apply(bench, ("max_risk: 0.05", "max_risk: 0.04"))
+    answer = ask(bench, STAFF)
+    assert answer.verdict is Verdict.HANDOFF
+    assert answer.confidence.status is ConfidenceStatus.PROVISIONAL
+    apply(bench, ("max_risk: 0.05", "max_risk: 0.06"))
+    assert ask(bench, STAFF).verdict is Verdict.CAUTION
 
 
 def test_a_calibration_is_stale_for_another_index(bench: Bench) -> None:
@@ -301,21 +349,29 @@ def test_personal_data_in_a_question_meets_its_pseudonym_in_the_documents(bench:
     assert "zedekiah" not in str(answer)
 
 
-def test_a_question_that_cannot_be_redacted_is_not_searched(bench: Bench) -> None:
-    bench.stages.detector.broken = QuarantineError("Slow.", reason="timeout", stage="redact", mend="Split it.")
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        *((reason, DependencyError) for reason in ("timeout", "crashed", "out_of_memory", "redaction_timeout")),
+        *((reason, QueryError) for reason in ("recogniser_failed", "redaction_endless", "redaction_not_covered")),
+    ],
+)
+def test_a_question_that_cannot_be_redacted_is_not_searched(bench: Bench, reason: str, error: type[Exception]) -> None:
+    """The caller can mend the one and not the other."""
+    bench.stages.detector.broken = QuarantineError("Slow.", reason=reason, stage="redact", mend="Split it.")
     records, queries = len(bench.audit()), bench.stages.counting.queries
-    with pytest.raises(DependencyError, match="could not be redacted"):
+    with pytest.raises(error, match="not be redacted"):
         ask(bench, STAFF)
     assert (len(bench.audit()), bench.stages.counting.queries) == (records, queries)
 
 
 def test_the_record_of_an_answer_names_what_was_shown_and_no_words(bench: Bench) -> None:
-    answer = ask(bench, who("staff", agent="bot-7"), replace(REQUEST, conversation="c-9"))
+    answer = ask(bench, who("staff", agent="bot-7", credential="key:k1"), replace(REQUEST, conversation="c-9"))
     record = bench.audit()[-1]
     shown = [passage.document for passage in answer.passages]
-    assert record.actor == "ann"
+    assert record.actor == "caller:ann"
     assert record.objects == '["r1",' + ",".join(f'"{document}"' for document in shown) + "]"
-    for part in ('"agent":"bot-7"', '"conversation":"c-9"', '"passages":3', '"sources":["hr-handbook"]'):
+    for part in ('"agent":"bot-7"', '"credential":"key:k1"', '"conversation":"c-9"', '"passages":3', '"sources":["hr-handbook"]'):
         assert part in record.detail
     assert "leave" not in str(record)
 
@@ -416,25 +472,53 @@ def test_a_request_whose_keys_go_under_it_starts_again_and_then_gives_up(bench: 
         ask(bench, STAFF)
 
 
-def test_a_damaged_index_closes(bench: Bench) -> None:
-    serving = retrieval(bench)
-    assert serving.failing() == ()
-    registered = bench.registered(handbook.source())
+def damage(bench: Bench, source: Source) -> None:
+    registered = bench.registered(source)
     assert registered.generation is not None
-    path = bench.home.generation(HR, registered.generation) / "vectors.bin"
+    path = bench.home.generation(source.name, registered.generation) / "vectors.bin"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
+
+
+def test_a_damaged_index_gives_nothing_and_the_audit_knows_why(bench: Bench) -> None:
+    serving = retrieval(bench)
     assert serving.failing() == ()
-    with pytest.raises(DependencyError, match="damaged or incomplete"):
-        ask(bench, STAFF)
+    damage(bench, handbook.source())
+    assert serving.failing() == ()
+    assert ask(bench, STAFF) == NOTHING_VISIBLE
+    assert '"denied":["hr-handbook:index_unavailable"]' in bench.audit()[-1].detail
+    assert retrieval(bench).sources(STAFF) == ()
     assert retrieval(bench).failing() == ("index",)
+
+
+def test_a_damaged_index_closes_no_other_source(bench: Bench) -> None:
+    damage(bench, legal(bench))
+    answer = ask(bench, who("staff", "law"))
+    assert cited(bench, answer) == {f"{HR}:{name}" for name in ("leave.md", "carry.md", "old.md")}
+    assert '"denied":["legal:index_unavailable"]' in bench.audit()[-1].detail
+    assert [source.name for source in retrieval(bench).sources(who("staff", "law"))] == [HR]
+    assert retrieval(bench).failing() == ()
+
+
+def test_a_damaged_index_is_no_business_of_callers_who_may_not_ask_its_source(bench: Bench) -> None:
+    """It is not even opened for them: neither its state nor the time that takes is theirs to see."""
+    source = apply(bench, ("source: hr-handbook", "source: legal"), ("purposes: [employee-support]", "purposes: [law]"))
+    bench.sync(source)
+    damage(bench, source)
+    assert cited(bench, ask(bench, STAFF)) == {f"{HR}:{name}" for name in ("leave.md", "carry.md", "old.md")}
+    assert '"denied":["legal:purpose_not_of_source"]' in bench.audit()[-1].detail
+    lawyer, law = who("staff", purposes=frozenset({"law"})), replace(REQUEST, purpose="law", sources=frozenset({LEGAL}))
+    for caller, reason in ((replace(lawyer, region="us"), "caller_region"), (lawyer, "index_unavailable")):
+        assert ask(bench, caller, law) == NOTHING_VISIBLE
+        assert f'"denied":["legal:{reason}"]' in bench.audit()[-1].detail
 
 
 def test_an_index_of_another_embedder_closes(bench: Bench) -> None:
     bench.stages.counting.identity = replace(bench.stages.identity, sha256="1" * 64)
-    with pytest.raises(DependencyError, match="another embedder"):
-        ask(bench, STAFF)
+    assert ask(bench, STAFF) == NOTHING_VISIBLE
+    assert '"denied":["hr-handbook:index_unavailable"]' in bench.audit()[-1].detail
+    assert retrieval(bench).failing() == ("index",)
 
 
 def test_a_catalog_that_cannot_be_read_shows(bench: Bench) -> None:

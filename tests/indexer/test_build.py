@@ -178,8 +178,9 @@ def test_a_class_of_mirrored_rules_is_as_old_as_its_oldest_and_no_rule_of_the_ma
     for name, access in zip(FILES, (rules, younger, older), strict=True):
         change(bench, source, name, access=access)
     bench.workshop.rebuild(source, actor=ACTOR)
-    classes = [(entry.access, entry.documents[1] - entry.documents[0]) for entry in
-               bench.generation(source).inventory.classes]
+    classes = [
+        (entry.access, entry.documents[1] - entry.documents[0]) for entry in bench.generation(source).inventory.classes
+    ]
     assert sorted(classes, key=lambda entry: entry[1]) == [(rules, 1), (older, 2)]
 
 

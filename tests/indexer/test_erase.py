@@ -1,6 +1,6 @@
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,14 +11,15 @@ import pytest
 from indexer import build, catalog, erase
 from indexer import sync as sync_module
 from indexer.content import open_vector
-from indexer.erase import plan, purge, receipts
-from indexer.keyring import verify_signature
+from indexer.erase import Step, plan, purge, receipts
+from indexer.keyring import Keyring, verify_signature
 from policies.errors import ConflictError, IntegrityError
 from policies.manifest import Source
-from policies.model import Action
+from policies.model import Action, DocumentId
 from policies.purge import is_genuine
 from tests.indexer.workbench import (
     ACTOR,
+    MASTER,
     MODIFIED,
     Bench,
     File,
@@ -171,6 +172,99 @@ def test_a_catalog_from_before_the_purge_does_not_bring_content_back(bench: Benc
         assert json.loads(signed)["receipt"]["documents"] == [restored.id(source, NAME)]
         assert restored.id(source, NAME) not in restored.documents(source)
         assert left_below(restored.home.root, [b"Quentin", b"quentin"]) == set()
+
+
+class DyingAtTombstones(Keyring):
+    """The process dies when a purge is planned and nothing else of it has happened."""
+
+    def entomb(self, versions: Mapping[DocumentId, str], *, purge: str, now: datetime) -> None:
+        assert versions, (purge, now)
+        raise Killed
+
+
+def planned_only(bench: Bench, source: Source) -> None:
+    dying = DyingAtTombstones(bench.keyring.path, MASTER)
+    with pytest.raises(Killed):
+        purge(replace(bench.workshop, keyring=dying), source, actor=ACTOR)
+    dying.close()
+    assert steps(bench) == [Step.PLANNED]
+    assert len(bench.keyring.needle_purges()) == 1
+
+
+def steps(bench: Bench) -> list[str]:
+    with bench.database.reading() as session:
+        return list(session.connection().exec_driver_sql("SELECT step FROM purge ORDER BY rowid").scalars())
+
+
+def test_a_purge_that_was_only_planned_is_planned_anew(bench: Bench, source: Source) -> None:
+    """By then more is due, and that of which the retention was prolonged is not."""
+    planned_only(bench, source)
+    bench.clock.now = MODIFIED + timedelta(days=800)
+    (signed,) = purge(bench.workshop, source, actor=ACTOR)
+    assert len(json.loads(signed)["receipt"]["documents"]) == 3
+    assert steps(bench) == [Step.RECEIPTED]
+
+
+def test_a_purge_that_was_only_planned_deletes_nothing_once_the_retention_is_longer(
+    bench: Bench, source: Source
+) -> None:
+    planned_only(bench, source)
+    longer = bench.apply(("period: P2Y", "period: P9Y"))
+    assert purge(bench.workshop, longer, actor=ACTOR) == ()
+    assert bench.id(source, NAME) in bench.served(source)
+    assert (steps(bench), bench.keyring.needle_purges()) == ([], frozenset())
+
+
+def test_a_purge_under_a_manifest_that_was_replaced_deletes_nothing(bench: Bench, source: Source) -> None:
+    bench.apply(("period: P2Y", "period: P9Y"))
+    before = stored(bench)
+    with pytest.raises(ConflictError, match="Another manifest"):
+        purge(bench.workshop, source, actor=ACTOR)
+    assert stored(bench) == before
+
+
+def held_up_before_publishing(bench: Bench, source: Source) -> None:
+    ids = iter(["1" * 24])
+
+    def new_id() -> str:
+        for made in ids:
+            return made
+        raise Killed
+
+    with pytest.raises(Killed):
+        purge(replace(bench.workshop, new_id=new_id), source, actor=ACTOR)
+    assert steps(bench) == [Step.TOMBSTONED]
+
+
+def held_up_before_its_receipt(bench: Bench, source: Source) -> None:
+    left = bench.home.root / "left-behind"
+    left.write_text(PASSAGE)
+    with pytest.raises(IntegrityError, match="left something behind"):
+        purge(bench.workshop, source, actor=ACTOR)
+    left.unlink()
+    assert steps(bench) == [Step.PUBLISHED]
+
+
+@pytest.mark.parametrize("hold_up", [held_up_before_publishing, held_up_before_its_receipt])
+def test_a_finished_purge_that_a_restored_catalog_brings_back_is_closed_and_blocks_nothing(
+    bench: Bench, source: Source, hold_up: Callable[[Bench, Source], None]
+) -> None:
+    hold_up(bench, source)
+    bench.database.checkpoint()
+    backup = bench.home.catalog.read_bytes()
+    assert len(purge(bench.workshop, source, actor=ACTOR)) == 1
+    bench.close()
+    bench.home.catalog.write_bytes(backup)
+    for name in ("catalog.db-wal", "catalog.db-shm"):
+        (bench.home.root / name).unlink(missing_ok=True)
+    with opened(bench.home.root, origin=bench.origin, now=LATER, first_id=100) as restored:
+        for _ in range(2):
+            assert purge(restored.workshop, source, actor=ACTOR) == ()
+            assert steps(restored) == [Step.RECEIPTED]
+        restored.sync(source)
+        assert restored.id(source, NAME) not in restored.served(source)
+        restored.clock.now = MODIFIED + timedelta(days=800)
+        assert len(purge(restored.workshop, source, actor=ACTOR)) == 1
 
 
 def test_a_document_that_shares_everything_with_a_remaining_one_is_purged(bench: Bench, source: Source) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from indexer import catalog
 from indexer.generation import MANIFEST
-from indexer.reconcile import REPAIRABLE, Fault, repair, verify
+from indexer.reconcile import REPAIRABLE, Fault, Finding, repair, verify
 from policies.errors import ConflictError
 from policies.manifest import Source
 from tests.indexer.workbench import ACTOR, NOW, Bench, create, opened, text
@@ -173,6 +173,45 @@ def test_a_changed_audit_is_found_and_cannot_be_repaired(bench: Bench, statement
     assert what in {finding.what for finding in findings}
     repair(bench.workshop, findings, actor=ACTOR)
     assert Fault.AUDIT in faults(bench)
+
+
+def test_repairing_an_older_catalog_destroys_no_key_that_the_newer_one_needs(bench: Bench, source: Source) -> None:
+    bench.database.checkpoint()
+    older = bench.home.catalog.read_bytes()
+    bench.origin.files |= {"leave.md": text("Leave", "Thirty days a year."), "new.md": text("New", "x")}
+    bench.sync(source)
+    newest, keys = bench.documents(source), bench.keyring.document_key_ids()
+    bench.database.checkpoint()
+    newer = bench.home.catalog.read_bytes()
+    for content in (older, newer):
+        bench.database.close()
+        bench.home.catalog.write_bytes(content)
+        for name in ("catalog.db-wal", "catalog.db-shm"):
+            (bench.home.root / name).unlink(missing_ok=True)
+        findings = verify(bench.workshop)
+        if content == older:
+            assert {Fault.AUDIT, Fault.KEY_ORPHANED} <= {finding.fault for finding in findings}
+        repair(bench.workshop, findings, actor=ACTOR)
+        assert bench.keyring.document_key_ids() == keys
+    assert bench.served(source) == set(newest)
+
+
+@pytest.mark.parametrize("fault", [Fault.DATABASE, Fault.AUDIT])
+@pytest.mark.usefixtures("source")
+def test_no_key_is_destroyed_while_the_catalog_cannot_be_believed(bench: Bench, fault: Fault) -> None:
+    orphan, _ = bench.keyring.new_document_key()
+    findings = verify(bench.workshop)
+    repair(bench.workshop, [*findings, Finding(fault=fault, source="", what="x")], actor=ACTOR)
+    assert orphan in bench.keyring.document_key_ids()
+    repair(bench.workshop, findings, actor=ACTOR)
+    assert orphan not in bench.keyring.document_key_ids()
+
+
+@pytest.mark.usefixtures("source")
+@pytest.mark.parametrize("column", ["at", "actor", "objects", "detail", "previous", "hash"])
+def test_a_field_of_the_audit_of_another_type_is_a_finding(bench: Bench, column: str) -> None:
+    execute(bench, f"UPDATE audit SET {column} = CAST({column} AS BLOB) WHERE sequence = 2")  # noqa: S608
+    assert faults(bench) == {Fault.AUDIT}
 
 
 @pytest.mark.usefixtures("source")

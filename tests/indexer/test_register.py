@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -7,11 +7,14 @@ import pytest
 from sqlalchemy import text as sql
 
 from indexer import erase
+from indexer.database import Database
+from indexer.keyring import KeyId, Keyring
 from indexer.register import effect
+from indexer.seal import Key
 from policies.errors import AuditError, ConflictError, DependencyError
 from policies.manifest import Source
 from policies.model import Access, Action
-from tests.indexer.workbench import MODIFIED, NOW, Bench, create, opened, text
+from tests.indexer.workbench import MASTER, MODIFIED, NOW, Bench, create, opened, text
 from tests.policies import handbook
 from tests.policies.handbook import RULES
 
@@ -82,6 +85,82 @@ def test_a_document_whose_readers_change_is_hidden_from_the_very_transaction(ben
     assert bench.served(source) == {bench.id(source, "board/plan.md")}
     bench.sync(handbook.source(NARROWER))
     assert bench.hidden(source) == frozenset()
+
+
+ANCHORED = ("from: modified", "from: ingested")
+STRICTER = ("profile: balanced", "profile: strict")
+OTHER_LANGUAGES = ("languages: [en, fr]", "languages: [en]")
+
+
+@pytest.mark.parametrize("swap", [ANCHORED, STRICTER, OTHER_LANGUAGES])
+def test_an_index_of_other_dates_or_other_redaction_is_hidden_from_the_very_transaction(
+    bench: Bench, source: Source, swap: tuple[str, str]
+) -> None:
+    """Even where the disk is full when the new one is made."""
+    (bench.home.generations(source.name) / f".building-{'0' * 23}2").write_text("in the way")
+    with pytest.raises(OSError, match="Not a directory"):
+        bench.apply(swap)
+    assert bench.hidden(source) == set(bench.documents(source))
+    assert bench.served(source) == frozenset()
+    assert bench.registered(source).unpublished
+
+
+def test_retention_counts_from_the_other_date_when_apply_returns(bench: Bench, source: Source) -> None:
+    assert {member.anchor for member in bench.generation(source).members()} == {MODIFIED}
+    bench.apply(ANCHORED)
+    assert {member.anchor for member in bench.generation(source).members()} == {NOW}
+    assert bench.served(source) == set(bench.documents(source))
+    bench.apply(("from: modified", "from: created"))
+    assert bench.served(source) == frozenset()  # the origin does not know it
+
+
+@pytest.mark.parametrize("swap", [STRICTER, OTHER_LANGUAGES])
+def test_what_was_redacted_otherwise_is_unseen_until_a_sync_has_redacted_it_anew(
+    bench: Bench, source: Source, swap: tuple[str, str]
+) -> None:
+    everything = bench.served(source)
+    assert len(everything) == 2
+    otherwise = bench.apply(swap)
+    assert bench.generation(source).members() == []
+    bench.sync(otherwise)
+    assert bench.served(source) == everything
+    assert {one.revision.redaction for one in bench.documents(source).values()} == {otherwise.redaction}
+    bench.apply()
+    assert bench.served(source) == frozenset()
+    bench.apply(swap)
+    assert bench.served(source) == everything
+
+
+def test_another_period_alone_hides_nothing_and_makes_no_index(bench: Bench, source: Source) -> None:
+    before = bench.registered(source)
+    bench.apply(("period: P2Y", "period: P1M"))
+    assert bench.registered(source).generation == before.generation
+    assert bench.hidden(source) == frozenset()
+
+
+class Watchful(Keyring):
+    """Opens documents only while another process could write to the catalog."""
+
+    def __init__(self, path: Path, master: Key, *, catalog: Path) -> None:
+        super().__init__(path, master)
+        self.asked = 0
+        self.catalog = Database(catalog, [])
+
+    def document_keys(self, ids: Iterable[KeyId]) -> dict[KeyId, Key]:
+        self.asked += 1
+        with self.catalog.writing():
+            return super().document_keys(ids)
+
+
+def test_documents_are_opened_before_the_catalog_is_locked(bench: Bench, source: Source) -> None:
+    """While it is, no answer can be recorded."""
+    watchful = Watchful(bench.keyring.path, MASTER, catalog=bench.home.catalog)
+    watching = replace(bench, workshop=replace(bench.workshop, keyring=watchful))
+    watching.apply(NARROWER)
+    assert watchful.asked > 1
+    assert readers(bench, source)["leave.md"] == {"group:board"}
+    watchful.catalog.close()
+    watchful.close()
 
 
 def test_a_shorter_retention_makes_documents_due_at_once(bench: Bench, source: Source) -> None:

@@ -1,17 +1,20 @@
+import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from connectors.base import Upsert
-from indexer.content import open_description, open_text
+from indexer import catalog
+from indexer.content import Description, open_description, open_text
+from indexer.formats.elements import quarantine
 from indexer.sync import Outcome, Progress, Report
 from indexer.tables import DocumentState
 from policies.errors import ConflictError, DependencyError, QuarantineError, RefusedError
 from policies.manifest import Source
-from policies.model import Access, Action
+from policies.model import Access, Action, DocumentId, Node
 from tests.indexer.workbench import (
     MODIFIED,
     NOW,
@@ -26,6 +29,7 @@ from tests.indexer.workbench import (
     refused,
     text,
 )
+from tests.policies import handbook
 from tests.policies.handbook import RULES
 
 MIRRORED = (RULES, "documents: {from: connector}")
@@ -55,6 +59,22 @@ def handbook_files() -> dict[str, File]:
         "pay.md": text("Pay", "Paid on the last day of the month."),
         "board/plan.md": text("Plan", "The plan of the board."),
     }
+
+
+def described(bench: Bench, source: Source, name: str) -> Description:
+    revision = bench.documents(source)[bench.id(source, name)].revision
+    return open_description(bench.keyring.document_keys([revision.id])[revision.id], revision.id, revision.sealed)
+
+
+def passage_texts(bench: Bench, source: Source, name: str) -> list[str]:
+    revision = bench.documents(source)[bench.id(source, name)].revision.id
+    key = bench.keyring.document_keys([revision])[revision]
+    with bench.database.reading() as session:
+        return [open_text(key, revision, one.ordinal, one.text).text for one in catalog.passages(session, revision)]
+
+
+def ingested(bench: Bench, source: Source) -> dict[DocumentId, datetime]:
+    return {document.id: document.revision.ingested for document in bench.documents(source).values()}
 
 
 def test_every_listed_document_ends_somewhere_and_the_counts_add_up(bench: Bench, source: Source) -> None:
@@ -110,8 +130,6 @@ def test_a_document_is_stored_redacted_and_sealed(bench: Bench, source: Source) 
     assert (description.origin_id, description.name) == (name, "zedekiah@example.org.md")
     assert "zedekiah" not in description.title + description.uri
     assert description.title.startswith("About [EMAIL_ADDRESS_")
-    from indexer import catalog
-
     with bench.database.reading() as session:
         (stored,) = catalog.passages(session, document.revision.id)
     passage = open_text(key, document.revision.id, 0, stored.text)
@@ -119,6 +137,71 @@ def test_a_document_is_stored_redacted_and_sealed(bench: Bench, source: Source) 
     assert "rule QX-4711" in passage.text
     assert document.revision.redactions == {"EMAIL_ADDRESS": 3}
     assert left_below(bench.home.root, [b"zedekiah", b"QX-4711", b"About", b"Write to"]) == set()
+
+
+def test_personal_data_in_a_name_with_spaces_does_not_stand_in_the_address(bench: Bench, source: Source) -> None:
+    """An address is written with % signs, which no recogniser reads through."""
+    name = "people/letter to zedekiah@example.org (50% off).md"
+    bench.origin.files = {name: text("A letter", "Twenty five days.")}
+    assert "zedekiah%40" in bench.origin.document(name).uri
+    bench.sync(source)
+    uri = described(bench, source, name).uri
+    assert re.fullmatch(
+        r"https://origin\.example/people/letter%20to%20\[EMAIL_ADDRESS_\w+\]%20\(50%25%20off\)\.md", uri
+    ), uri
+
+
+@pytest.mark.parametrize("name", ["a b.md", "no #1.md", "why?.md", "100%.md", "%20.md", "caf\udce9.md", "é.md"])
+def test_an_address_without_personal_data_is_cited_to_the_letter(bench: Bench, source: Source, name: str) -> None:
+    bench.origin.files = {name: text("A file", "Twenty five days.")}
+    bench.sync(source)
+    assert described(bench, source, name).uri == bench.origin.document(name).uri
+
+
+def test_parts_that_were_not_read_are_counted(bench: Bench, source: Source) -> None:
+    bench.stages.fake_parser.skipped_parts = 2
+    bench.origin.files = handbook_files()
+    assert bench.sync(source).skipped_parts == 6
+    assert [document.revision.skipped_parts for document in bench.documents(source).values()] == [2, 2, 2]
+    assert bench.sync(source).skipped_parts == 0
+
+
+def test_neither_stamps_nor_versions_tell_that_two_documents_are_equal_or_what_they_hold(
+    bench: Bench, source: Source
+) -> None:
+    bench.origin.files = {name: text("Leave", "Twenty five days a year.") for name in ("a.md", "b.md")}
+    bench.sync(source)
+    documents = bench.documents(source).values()
+    stamps = {bench.origin.document(name).stamp for name in bench.origin.files}
+    assert {document.stamp for document in documents} == {bench.keyring.fingerprint(stamp) for stamp in stamps}
+    assert len({document.revision.version for document in documents}) == 2
+    assert left_below(bench.home.root, [stamp.encode() for stamp in stamps]) == set()
+
+
+def test_the_same_bytes_taken_in_anew_keep_the_time_they_first_came(bench: Bench, source: Source) -> None:
+    """Retention may count from it, and other code must not prolong it."""
+    bench.origin.files = handbook_files()
+    bench.sync(source)
+    first = ingested(bench, source)
+    assert set(first.values()) == {NOW}
+    bench.clock.forward(timedelta(days=30))
+    bench.stages.identity = replace(bench.stages.identity, sha256="1" * 64)
+    bench.origin.files["pay.md"] = text("Pay", "Paid on the first day of the month.")
+    assert counted(bench.sync(source)) == (3, 0, 0, 0)
+    assert ingested(bench, source) == first | {bench.id(source, "pay.md"): NOW + timedelta(days=30)}
+
+
+def test_the_time_bytes_first_came_outlasts_a_quarantine(bench: Bench, source: Source) -> None:
+    bench.origin.files = {"leave.md": text("Leave", "Twenty five days a year.")}
+    bench.sync(source)
+    first = ingested(bench, source)
+    for number, broken in ((1, quarantine("corrupt")), (2, None)):
+        bench.clock.forward(timedelta(days=30))
+        bench.stages.identity = replace(bench.stages.identity, sha256=str(number) * 64)
+        bench.stages.fake_parser.broken = broken
+        bench.sync(source)
+        assert ingested(bench, source) == first
+    assert bench.served(source) == set(first)
 
 
 def test_an_unchanged_document_costs_neither_fetch_nor_parse_nor_embedding(bench: Bench, source: Source) -> None:
@@ -195,6 +278,19 @@ def test_too_many_deletions_stop_the_sync_until_they_are_confirmed(bench: Bench,
     assert bench.served(source) == served
     assert counted(bench.sync(source, confirm_deletes=True)) == (0, 1, 0, 2)
     assert bench.served(source) == {bench.id(source, "leave.md")}
+
+
+def test_a_sync_that_would_remove_too_much_publishes_everything_else(bench: Bench, source: Source) -> None:
+    bench.origin.files = handbook_files()
+    bench.sync(source)
+    bench.origin.files = {"leave.md": text("Leave", "Thirty days a year."), "new.md": text("New", "Something new.")}
+    with pytest.raises(RefusedError, match="2 of 3 documents"):
+        bench.sync(source)
+    assert bench.served(source) == {bench.id(source, name) for name in [*handbook_files(), "new.md"]}
+    assert not bench.registered(source).unpublished
+    revisions = {member.revision for member in bench.generation(source).members()}
+    assert revisions == {document.revision.id for document in bench.documents(source).values()}
+    assert bench.audit()[-1].action == Action.SYNC_FINISHED
 
 
 def test_deletions_up_to_the_limit_need_no_confirmation(bench: Bench, source: Source) -> None:
@@ -291,6 +387,81 @@ def test_a_redaction_that_fails_quarantines_and_is_tried_again(bench: Bench, sou
     assert counted(bench.sync(source)) == (3, 0, 0, 0)
 
 
+@pytest.mark.parametrize("reason", ["unreadable", "changed"])
+def test_a_document_that_cannot_be_fetched_for_now_stays_as_it_was(bench: Bench, source: Source, reason: str) -> None:
+    bench.origin.files = handbook_files()
+    bench.sync(source)
+    before = bench.documents(source)
+    bench.origin.files["leave.md"] = text("Leave", "Thirty days a year.")
+
+    def passing(_: str) -> None:
+        raise QuarantineError("Not now.", reason=reason, stage="fetch", mend="Sync again.")
+
+    bench.origin.on_fetch = passing
+    report = bench.sync(source)
+    assert (counted(report), report.reasons) == ((0, 2, 1, 0), {reason: 1})
+    assert bench.documents(source) == before
+    assert bench.served(source) == set(before)
+    bench.origin.on_fetch = lambda _: None
+    assert counted(bench.sync(source)) == (1, 2, 0, 0)
+    assert passage_texts(bench, source, "leave.md") == ["Thirty days a year."]
+
+
+PASSING_AT_INGEST = [
+    ("timeout", "parse"), ("crashed", "parse"), ("out_of_memory", "parse"), ("redaction_timeout", "redact"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "stage"), PASSING_AT_INGEST)
+def test_a_document_that_cannot_be_ingested_for_now_stays_as_it_was(
+    bench: Bench, source: Source, reason: str, stage: str
+) -> None:
+    bench.origin.files = handbook_files()
+    bench.sync(source)
+    before = bench.documents(source)
+    bench.origin.files["leave.md"] = text("Leave", "Thirty days a year.")
+    broken = QuarantineError("Not now.", reason=reason, stage=stage, mend="Sync again.")
+    bench.stages.fake_parser.broken = broken
+    report = bench.sync(source)
+    assert (counted(report), report.reasons) == ((0, 2, 1, 0), {reason: 1})
+    assert bench.documents(source) == before
+    assert bench.served(source) == set(before)
+    bench.stages.fake_parser.broken = None
+    assert counted(bench.sync(source)) == (1, 2, 0, 0)
+    assert passage_texts(bench, source, "leave.md") == ["Thirty days a year."]
+
+
+@pytest.mark.parametrize(("reason", "stage"), PASSING_AT_INGEST)
+def test_what_was_quarantined_for_a_reason_that_may_pass_is_tried_again(
+    bench: Bench, source: Source, reason: str, stage: str
+) -> None:
+    bench.origin.files = {"leave.md": text("Leave", "Twenty five days a year.")}
+    bench.stages.fake_parser.broken = QuarantineError("Not now.", reason=reason, stage=stage, mend="Sync again.")
+    bench.sync(source)
+    before = bench.documents(source)
+    assert bench.sync(source).reasons == {reason: 1}
+    assert bench.stages.fake_parser.parsed == 2
+    assert bench.documents(source) == before
+    bench.stages.fake_parser.broken = None
+    assert counted(bench.sync(source)) == (1, 0, 0, 0)
+    assert bench.served(source) == set(before)
+
+
+@pytest.mark.parametrize("narrower", [replace(STAFF, allow=frozenset({"user:ann"})), None])
+def test_a_document_that_cannot_be_read_for_now_has_its_present_readers_all_the_same(
+    bench: Bench, narrower: Access | None
+) -> None:
+    source = bench.apply(MIRRORED)
+    bench.origin.files = {"leave.md": replace(text("Leave", "Twenty five days a year."), access=STAFF)}
+    bench.sync(source)
+    bench.origin.files["leave.md"] = replace(text("Leave", "Thirty days a year."), access=narrower)
+    bench.stages.fake_parser.broken = QuarantineError("Not now.", reason="timeout", stage="parse", mend="Sync again.")
+    bench.sync(source)
+    (visibility,) = bench.generation(source).inventory.classes
+    assert visibility.access.allow == (narrower.allow if narrower else frozenset())
+    assert passage_texts(bench, source, "leave.md") == ["Twenty five days a year."]
+
+
 def test_what_could_not_be_parsed_is_tried_again_only_when_asked_for(bench: Bench, source: Source) -> None:
     bench.origin.files = {"locked.md": File(content=b"!encrypted")}
     for retry, parsed in ((False, 1), (False, 1), (True, 2)):
@@ -377,6 +548,72 @@ def test_content_with_a_tombstone_does_not_come_back_and_another_version_does(be
     bench.origin.files["leave.md"] = text("Leave", "Thirty days a year.")
     assert counted(bench.sync(source)) == (1, 2, 0, 0)
     assert leave in bench.served(source)
+
+
+def test_not_even_the_name_is_kept_of_what_nobody_may_look_at_any_more(bench: Bench, source: Source) -> None:
+    bench.origin.files = handbook_files() | {"locked.md": File(content=b"!encrypted")}
+    bench.sync(source)
+    assert described(bench, source, "locked.md").name == "locked.md"
+    leave = bench.id(source, "leave.md")
+    bench.keyring.entomb({leave: bench.documents(source)[leave].revision.version}, purge="p1", now=NOW)
+    bench.stages.identity = replace(bench.stages.identity, sha256="1" * 64)
+    old = MODIFIED - timedelta(days=900)
+    bench.origin.files |= {
+        "old.md": replace(text("Old", "Kept too long."), modified=old),
+        "locked.md": File(content=b"!encrypted", modified=old),
+    }
+    assert bench.sync(source).reasons == {"retention_passed": 2, "tombstoned": 1}
+    for name in ("leave.md", "old.md", "locked.md"):
+        assert described(bench, source, name) == Description(origin_id="", name="", uri="", title="")
+    before = bench.documents(source)
+    assert bench.sync(source).reasons == {"retention_passed": 2, "tombstoned": 1}
+    assert bench.documents(source) == before
+    assert bench.keyring.document_key_ids() == {one.revision.id for one in before.values()}
+
+
+REFUSED_AS_A_WHOLE = {
+    "suspended": (("state: active", "state: suspended"), "state is not active"),
+    "draft": (("state: active", "state: draft"), "state is not active"),
+    "stored elsewhere": (("store: [gb]", "store: [fr]"), "may not be stored where this node's home lies"),
+    "processed elsewhere": (("process: [gb]", "process: [fr]"), "may not be processed where this node runs"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_AS_A_WHOLE)
+@pytest.mark.usefixtures("source")
+def test_a_sync_that_the_policy_refuses_as_a_whole_touches_nothing(bench: Bench, case: str) -> None:
+    """Asked of each document it would quarantine them all, and publishing would destroy their keys."""
+    swap, why = REFUSED_AS_A_WHOLE[case]
+    bench.origin.files = handbook_files()
+    bench.sync(handbook.source())
+    source = bench.apply(swap)
+    fetched, keys = list(bench.origin.fetched), bench.keyring.document_key_ids()
+    before = (bench.documents(source), bench.registered(source), bench.audit())
+    bench.origin.files["leave.md"] = text("Leave", "Thirty days a year.")
+    with pytest.raises(RefusedError, match=why):
+        bench.sync(source)
+    assert (bench.documents(source), bench.registered(source), bench.audit()) == before
+    assert (bench.origin.fetched, bench.keyring.document_key_ids()) == (fetched, keys)
+    assert counted(bench.sync(bench.apply())) == (1, 2, 0, 0)
+
+
+def test_a_node_whose_place_is_not_known_takes_nothing_in(bench: Bench, source: Source) -> None:
+    bench.origin.files = handbook_files()
+    bench.sync(source)
+    before = (bench.documents(source), bench.audit())
+    nowhere = replace(bench, workshop=replace(bench.workshop, node=Node(process_region=None, store_region="gb")))
+    with pytest.raises(RefusedError, match="processed"):
+        nowhere.sync(source)
+    assert (bench.documents(source), bench.audit()) == before
+
+
+def test_a_sync_under_a_manifest_that_was_replaced_is_refused(bench: Bench, source: Source) -> None:
+    bench.origin.files = handbook_files()
+    bench.apply(("period: P2Y", "period: P1Y"))
+    records = bench.audit()
+    with pytest.raises(ConflictError, match="Another manifest of 'hr-handbook'"):
+        bench.sync(source)
+    assert (bench.documents(source), bench.origin.fetched, bench.audit()) == ({}, [], records)
 
 
 def test_a_document_past_its_retention_is_left_for_the_purge_and_not_deleted_in_silence(

@@ -66,9 +66,11 @@ class FakeParser(Sandbox):
     def __init__(self) -> None:
         super().__init__("indexer.parse", stage="parse", address_space_bytes=0, start_timeout_s=0)
         self.parsed = 0
+        self.skipped_parts = 0
         self.broken: QuarantineError | None = None
 
     def call(self, header: Mapping[str, JSON], body: bytes, *, timeout_s: float) -> dict[str, JSON]:
+        assert header["name"]
         assert timeout_s > 0
         self.parsed += 1
         if self.broken is not None:
@@ -80,7 +82,7 @@ class FakeParser(Sandbox):
             raise ZeroDivisionError("with the document's text in the message")
         title = lines.pop(0).removeprefix("# ") if lines and lines[0].startswith("# ") else None
         elements: list[JSON] = [[line, "text", 0, None] for line in lines]
-        return {"kind": "txt", "title": title, "elements": elements, "skipped_parts": 0, "name": header["name"]}
+        return {"kind": "txt", "title": title, "elements": elements, "skipped_parts": self.skipped_parts}
 
 
 class FakeDetector:

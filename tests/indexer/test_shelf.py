@@ -1,0 +1,91 @@
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from indexer.home import Home
+from indexer.shelf import Shelf
+from policies.errors import IntegrityError
+from policies.manifest import Source
+from policies.model import GenerationId, SourceName
+from tests.indexer.workbench import Bench, create, opened, text
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    create(tmp_path / "home")
+    with opened(tmp_path / "home") as made:
+        made.origin.files = {"leave.md": text("Leave", "Twenty five days a year.")}
+        yield made
+
+
+@pytest.fixture
+def source(bench: Bench) -> Source:
+    applied = bench.apply()
+    bench.sync(applied)
+    return applied
+
+
+def test_an_index_is_opened_once_and_swapped_when_another_one_serves(bench: Bench, source: Source) -> None:
+    shelf = Shelf(home=bench.home)
+    first = shelf.generation(bench.registered(source))
+    assert first is not None
+    assert shelf.generation(bench.registered(source)) is first
+    bench.origin.files["leave.md"] = text("Leave", "Thirty days a year.")
+    bench.sync(source)
+    second = shelf.generation(bench.registered(source))
+    assert second is not None
+    assert second.id == bench.registered(source).generation != first.id
+
+
+def test_before_anything_was_published_there_is_no_index(bench: Bench) -> None:
+    assert Shelf(home=bench.home).generation(bench.registered(bench.apply())) is None
+
+
+def test_a_damaged_index_is_not_put_on_the_shelf(bench: Bench, source: Source) -> None:
+    registered = bench.registered(source)
+    shelf = Shelf(home=bench.home)
+    for _ in range(2):
+        with pytest.raises(IntegrityError):
+            shelf.generation(replace(registered, generation_digest="0" * 64))
+    assert shelf.generation(registered) is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlowDisk(Home):
+    """Finds the folder of one source only after a while."""
+
+    slow: SourceName
+    asked: Event
+    found: Event
+
+    def generation(self, source: SourceName, generation: GenerationId) -> Path:
+        if source == self.slow:
+            self.asked.set()
+            assert self.found.wait(timeout=30)
+        return Home.generation(self, source, generation)
+
+
+def test_an_index_that_takes_long_to_open_keeps_nobody_from_another(bench: Bench, source: Source) -> None:
+    other = bench.apply(("source: hr-handbook", "source: other"))
+    bench.sync(other)
+    home = SlowDisk(
+        root=bench.home.root, store_region=bench.home.store_region, slow=source.name, asked=Event(), found=Event()
+    )
+    shelf = Shelf(home=home)
+    with ThreadPoolExecutor(2) as threads:
+        slow = threads.submit(shelf.generation, bench.registered(source))
+        try:
+            assert home.asked.wait(timeout=30)
+            quick = threads.submit(shelf.generation, bench.registered(other)).result(timeout=10)
+            assert quick is not None
+            assert quick.inventory.source == other.name
+            assert not slow.done()
+        finally:
+            home.found.set()
+        held = slow.result(timeout=30)
+    assert held is not None
+    assert shelf.generation(bench.registered(source)) is held
