@@ -316,11 +316,15 @@ def serve(demo: Demo, port: int, script: Mapping[str, Any]) -> int:
     demo.prepare()
     with demo.serving(port) as (api, server):
         print_invitation(demo, api, script)
-        return server.wait()
+        try:
+            return server.wait()
+        except KeyboardInterrupt:
+            # That is how it is meant to end.
+            return 0
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the demo; the exit code: 0 as it should be, 1 not, 2 it cannot go on, 130 stopped by Ctrl-C."""
+    """Run the demo; the exit code: 0 as it should be, 1 not, 2 it cannot go on, 130 stopped before it was done."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--once", action="store_true", help="take the guided tour and stop")
     parser.add_argument("--port", type=int, help=f"port of the server (default {PORT}, with --once a free one)")

@@ -1,11 +1,14 @@
 """Why a credential was refused, and the bounds on what a credential may say."""
 
+import re
 from enum import StrEnum
 from typing import TypeGuard
 
 from policies import facts
 from policies.errors import UnauthenticatedError
+from policies.manifest.scalars import SLUG
 
+_SLUG = re.compile(str(SLUG.pattern))
 MAX_NAME_CHARS = 256
 """Chosen: longer subjects, groups and purposes are a fault of the issuer, and would swell the audit."""
 
@@ -51,6 +54,11 @@ def is_name(value: object) -> TypeGuard[str]:
     return (
         isinstance(value, str) and 0 < len(value) <= MAX_NAME_CHARS and value.isprintable() and value == value.strip()
     )
+
+
+def is_slug(value: str) -> bool:
+    """Whether `value` can be a purpose: lower-case letters, digits and hyphens, at most 63 characters."""
+    return _SLUG.fullmatch(value) is not None and len(value) <= (SLUG.max_length or 0)
 
 
 def is_country(value: object) -> TypeGuard[str]:

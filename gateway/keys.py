@@ -11,7 +11,7 @@ from typing import ClassVar, NewType
 from sqlalchemy import JSON, Column, Row, bindparam, select, update
 from sqlmodel import Field, Session, SQLModel
 
-from gateway.credential import CredentialError, CredentialFault, is_country, is_name
+from gateway.credential import CredentialError, CredentialFault, is_country, is_name, is_slug
 from policies.errors import RefusedError
 from policies.model import Caller, Role
 
@@ -166,6 +166,11 @@ def _check(grant: KeyGrant, now: datetime) -> None:
         raise RefusedError(
             "A subject, group or purpose of the key is not a name.",
             mend="Write 1 to 256 printable characters without outer spaces.",
+        )
+    if not all(map(is_slug, grant.purposes)):
+        raise RefusedError(
+            "A purpose of the key is not one that a manifest can name.",
+            mend="Write lower-case letters, digits and hyphens, such as employee-support.",
         )
     if not grant.purposes:
         raise RefusedError("A key without a purpose can read nothing.", mend="Name at least one purpose.")

@@ -182,6 +182,7 @@ def sync(
     return Report(counts=run.counts, reasons=run.reasons, skipped_parts=run.skipped_parts, generation=generation)
 
 
+_NOBODY = Access(allow=frozenset(), deny=frozenset())
 _PASSING = frozenset({"unreadable", "changed", "timeout", "crashed", "out_of_memory", "redaction_timeout"})
 """Reasons that may be gone the next time. An indexed document is kept as it was, and a quarantined one tried again."""
 _WITHOUT_A_NAME = frozenset({Reason.RETENTION_PASSED.value, "tombstoned"})
@@ -250,13 +251,14 @@ class _Run:
     def _take(self, item: SourceDocument | Refused, mirrored: Access | None) -> Outcome:
         document = self._workshop.keyring.document_id(self._source.name, item.origin_id)
         self._seen.add(document)
+        access = self._source.access_for(item.origin_id, mirrored=mirrored) or _NOBODY
         if isinstance(item, Refused):
             refusal = QuarantineError("It must not be read.", reason=item.reason, stage="fetch", mend=item.mend)
-            return self._quarantine(document, _nameless(item.origin_id), refusal)
+            return self._quarantine(document, _nameless(item.origin_id), refusal, access)
         try:
-            return self._take_document(document, item, mirrored)
+            return self._take_document(document, item, access)
         except QuarantineError as error:
-            return self._fail(document, item, error, self._access(item, mirrored))
+            return self._quarantine(document, item, error, access)
         except (PenstockError, OSError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - one document must not stop the run; it is recorded, not lost
@@ -266,9 +268,9 @@ class _Run:
                 stage="ingest",
                 mend=f"Report a fault of Penstock: {type(error).__name__}.",
             )
-            return self._quarantine(document, item, unexpected)
+            return self._quarantine(document, item, unexpected, access)
 
-    def _take_document(self, document: DocumentId, item: SourceDocument, mirrored: Access | None) -> Outcome:
+    def _take_document(self, document: DocumentId, item: SourceDocument, access: Access) -> Outcome:
         workshop, source, known = self._workshop, self._source, self._known.get(document)
         now = workshop.clock()
         ingested = known.revision.ingested if known else now
@@ -288,7 +290,6 @@ class _Run:
                 stage="admit",
                 mend="See what the source's manifest says of retention and residency.",
             )
-        access = self._access(item, mirrored)
         stamp = self._stamp(item)
         if known and stamp and known.stamp == stamp and self._is_settled(known):
             return self._leave(known, item, access, stamp=stamp)
@@ -315,7 +316,7 @@ class _Run:
                 ingested=self._ingested(known, version),
             )
         except QuarantineError as error:
-            return self._fail(document, item, error, access, version=version)
+            return self._quarantine(document, item, error, access, version=version)
         stored = catalog.Document(
             id=document,
             source=source.name,
@@ -328,11 +329,6 @@ class _Run:
             catalog.store(session, stored, made.passages)
         self.skipped_parts += made.revision.skipped_parts
         return Outcome.INDEXED
-
-    def _access(self, item: SourceDocument, mirrored: Access | None) -> Access:
-        """Who may read a document now; nobody where no rule says."""
-        found = self._source.access_for(item.origin_id, mirrored=mirrored)
-        return found or Access(allow=frozenset(), deny=frozenset())
 
     def _ingested(self, known: catalog.Document | None, version: str) -> datetime:
         """When these bytes of a document first came, quarantined or not."""
@@ -360,31 +356,22 @@ class _Run:
             self.reasons[known.reason] = self.reasons.get(known.reason, 0) + 1
             return Outcome.QUARANTINED
         times = replace(known.revision, created=item.created, modified=item.modified)
-        self._amend(known, replace(known, stamp=stamp, access=access, revision=times))
-        return Outcome.UNCHANGED
-
-    def _amend(self, known: catalog.Document, present: catalog.Document) -> None:
+        present = replace(known, stamp=stamp, access=access, revision=times)
         if present != known:
             with self._workshop.database.writing() as session:
                 catalog.amend(session, present)
-
-    def _fail(
-        self, document: DocumentId, item: SourceDocument, error: QuarantineError, access: Access, *, version: str = ""
-    ) -> Outcome:
-        """Quarantine a document; one that is indexed stays as it was where the reason may pass."""
-        known = self._known.get(document)
-        if known is None or known.state is not DocumentState.INDEXED or error.reason not in _PASSING:
-            return self._quarantine(document, item, error, version=version)
-        self.reasons[error.reason] = self.reasons.get(error.reason, 0) + 1
-        # Its present bytes cannot be had, but its present readers can.
-        self._amend(known, replace(known, access=access))
-        return Outcome.QUARANTINED
+        return Outcome.UNCHANGED
 
     def _quarantine(
-        self, document: DocumentId, item: SourceDocument, error: QuarantineError, *, version: str = ""
+        self, document: DocumentId, item: SourceDocument, error: QuarantineError, access: Access, *, version: str = ""
     ) -> Outcome:
+        """Quarantine a document. One that is indexed stays as it was, but for its readers, if the reason may pass."""
         workshop, known = self._workshop, self._known.get(document)
         self.reasons[error.reason] = self.reasons.get(error.reason, 0) + 1
+        if known and known.state is DocumentState.INDEXED and error.reason in _PASSING:
+            as_before = replace(item, created=known.revision.created, modified=known.revision.modified)
+            self._leave(known, as_before, access, stamp=known.stamp)
+            return Outcome.QUARANTINED
         if known and self._is_as_it_was(known, item, error):
             return Outcome.QUARANTINED
         described = _nameless("") if error.reason in _WITHOUT_A_NAME else item
@@ -397,7 +384,7 @@ class _Run:
             source=self._source.name,
             state=DocumentState.QUARANTINED,
             stamp=self._stamp(item),
-            access=Access(allow=frozenset(), deny=frozenset()),
+            access=_NOBODY,
             revision=revision,
             reason=error.reason,
             stage=error.stage,

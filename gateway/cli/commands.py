@@ -36,6 +36,7 @@ def build() -> typer.Typer:
     purge = _group("Deletion of what is past its retention, with a signed receipt.")
     purge.command("plan")(purges.plan)
     purge.command("run")(purges.run)
+    purge.command("receipts")(purges.receipts)
     purge.command("check")(purges.check)
     audit = _group("The record of every act: an append-only chain.")
     audit.command("verify")(audits.verify_audit)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated
 
 import typer
@@ -81,16 +82,37 @@ def run(
             due = len(erase.plan(session, described_source, now=clock()).documents)
         if due:
             confirm(f"Delete {due} documents of {source} for good?", yes=yes)
-        receipts = erase.purge(opened.workshop(), described_source, actor=operator())
-    if not receipts:
+        signed = erase.purge(opened.workshop(), described_source, actor=operator())
+    if not signed:
         say("Nothing is due, so nothing was deleted.")
     if as_json:
-        show_json([json.loads(receipt) for receipt in receipts])
-    for receipt in receipts:
+        show_json([json.loads(receipt) for receipt in signed])
+    for receipt in signed:
         if not as_json:
             show(receipt)
         if receipt_dir:
             _write(receipt, receipt_dir)
+
+
+def receipts(
+    source: Annotated[str, typer.Argument(help="Name of the source.")],
+    *,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the signed receipts of the purges of a source, oldest first.
+
+    Example: [bold]penstock purge receipts support[/bold]
+    """
+    from indexer import catalog, erase
+
+    with installation(home) as opened, opened.database.reading() as session:
+        signed = erase.receipts(session, catalog.require(session, SourceName(source)).name)
+    if as_json:
+        show_json([json.loads(receipt) for receipt in signed])
+    else:
+        for receipt in signed:
+            show(receipt)
 
 
 def check(
@@ -128,6 +150,9 @@ def _check_receipt_dir(folder: Path | None, home: Path) -> None:
         raise RefusedError("The receipts' folder lies inside the home.", mend="Name a folder elsewhere.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # Now, and not after the purge: the receipt must have a place to go.
+        with TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise RefusedError(
             f"No receipts can be written to {str(folder)!r}: {error.strerror}.", mend="Name another folder."

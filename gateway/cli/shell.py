@@ -96,14 +96,14 @@ def confirm(question: str, *, yes: bool) -> None:
     """Return if the operator agrees, by `yes` or at the terminal.
 
     Raises:
-        RefusedError: there is nobody to ask.
-        typer.Abort: the operator says no.
+        RefusedError: there is nobody to ask, or the operator says no.
     """
     if yes:
         return
     if not sys.stdin.isatty():
         raise RefusedError("There is no terminal to ask at, so nothing was done.", mend="If it is right, add --yes.")
-    typer.confirm(question, abort=True, err=True)
+    if not typer.confirm(question, err=True):
+        raise RefusedError("Nothing was done.", mend="Run the same command again if it should be.")
 
 
 def _cell(value: object) -> Text:

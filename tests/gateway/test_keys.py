@@ -42,7 +42,7 @@ def fault_of(session: Session, presented: str, now: datetime = NOW) -> Credentia
 
 
 def test_a_key_speaks_for_the_caller_it_was_made_for(session: Session) -> None:
-    _, secret = keys.create(session, GRANT, now=NOW, entropy=ENTROPY)
+    key_id, secret = keys.create(session, GRANT, now=NOW, entropy=ENTROPY)
     assert keys.find(session, secret, NOW) == Caller(
         subject="ann",
         groups=frozenset({"staff", "board"}),
@@ -50,6 +50,7 @@ def test_a_key_speaks_for_the_caller_it_was_made_for(session: Session) -> None:
         region="gb",
         agent=None,
         roles=frozenset({Role.AUDITOR}),
+        credential=f"key:{key_id}",
     )
 
 

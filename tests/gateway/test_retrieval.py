@@ -371,7 +371,13 @@ def test_the_record_of_an_answer_names_what_was_shown_and_no_words(bench: Bench)
     shown = [passage.document for passage in answer.passages]
     assert record.actor == "caller:ann"
     assert record.objects == '["r1",' + ",".join(f'"{document}"' for document in shown) + "]"
-    for part in ('"agent":"bot-7"', '"credential":"key:k1"', '"conversation":"c-9"', '"passages":3', '"sources":["hr-handbook"]'):
+    for part in (
+        '"agent":"bot-7"',
+        '"credential":"key:k1"',
+        '"conversation":"c-9"',
+        '"passages":3',
+        '"sources":["hr-handbook"]',
+    ):
         assert part in record.detail
     assert "leave" not in str(record)
 

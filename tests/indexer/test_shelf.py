@@ -1,16 +1,15 @@
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from threading import Event
 
 import pytest
 
-from indexer.home import Home
+from indexer.generation import MANIFEST
 from indexer.shelf import Shelf
 from policies.errors import IntegrityError
 from policies.manifest import Source
-from policies.model import GenerationId, SourceName
 from tests.indexer.workbench import Bench, create, opened, text
 
 
@@ -54,38 +53,24 @@ def test_a_damaged_index_is_not_put_on_the_shelf(bench: Bench, source: Source) -
     assert shelf.generation(registered) is not None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SlowDisk(Home):
-    """Finds the folder of one source only after a while."""
-
-    slow: SourceName
-    asked: Event
-    found: Event
-
-    def generation(self, source: SourceName, generation: GenerationId) -> Path:
-        if source == self.slow:
-            self.asked.set()
-            assert self.found.wait(timeout=30)
-        return Home.generation(self, source, generation)
-
-
 def test_an_index_that_takes_long_to_open_keeps_nobody_from_another(bench: Bench, source: Source) -> None:
     other = bench.apply(("source: hr-handbook", "source: other"))
     bench.sync(other)
-    home = SlowDisk(
-        root=bench.home.root, store_region=bench.home.store_region, slow=source.name, asked=Event(), found=Event()
-    )
-    shelf = Shelf(home=home)
+    registered = bench.registered(source)
+    assert registered.generation is not None
+    manifest = bench.home.generation(source.name, registered.generation) / MANIFEST
+    content = manifest.read_bytes()
+    manifest.unlink()
+    os.mkfifo(manifest)
+    shelf = Shelf(home=bench.home)
     with ThreadPoolExecutor(2) as threads:
-        slow = threads.submit(shelf.generation, bench.registered(source))
-        try:
-            assert home.asked.wait(timeout=30)
+        slow = threads.submit(shelf.generation, registered)
+        with manifest.open("wb") as writer:  # opens when the other end is read, which then waits for the end
             quick = threads.submit(shelf.generation, bench.registered(other)).result(timeout=10)
             assert quick is not None
             assert quick.inventory.source == other.name
             assert not slow.done()
-        finally:
-            home.found.set()
+            writer.write(content)
         held = slow.result(timeout=30)
     assert held is not None
-    assert shelf.generation(bench.registered(source)) is held
+    assert shelf.generation(registered) is held
