@@ -28,9 +28,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.middleware.base import RequestResponseEndpoint
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import keys, retrieval, settings
 from gateway.app import create_app, server
@@ -291,14 +289,26 @@ def _serve(folder: Path, port: int) -> None:
         _time(Model, "probability", "confidence", spent)
         app = create_app(gateway, new_request_id=new_id, retrieve_threads=1, max_retrievals_waiting=8)
 
-        @app.middleware("http")
-        async def tell(request: Request, call_next: RequestResponseEndpoint) -> Response:
-            spent.update(dict.fromkeys(STAGES, 0.0))
-            response = await call_next(request)
-            response.headers.update({f"x-{stage}": f"{value:.4f}" for stage, value in spent.items()})
-            return response
-
+        app.add_middleware(_Telling, spent=spent)
         server(app, host="127.0.0.1", port=port).run()
+
+
+class _Telling:
+    """Puts what the stages of a request took into its answer's headers."""
+
+    def __init__(self, app: ASGIApp, *, spent: dict[str, float]) -> None:
+        self._app = app
+        self._spent = spent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                stages = [(f"x-{stage}".encode(), f"{took:.4f}".encode()) for stage, took in self._spent.items()]
+                message["headers"] = [*message["headers"], *stages]
+            await send(message)
+
+        self._spent.update(dict.fromkeys(STAGES, 0.0))
+        await self._app(scope, receive, told)
 
 
 def _time(owner: object, name: str, stage: str, spent: dict[str, float]) -> None:

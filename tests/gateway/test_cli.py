@@ -25,7 +25,7 @@ from tests.policies.handbook import TEXT
 COMMANDS = {
     ("init",), ("check",), ("plan",), ("apply",), ("sync",), ("status",), ("calibrate",), ("serve",), ("query",),
     ("verify",), ("doctor",), ("schema",), ("key", "create"), ("key", "list"), ("key", "revoke"), ("purge", "plan"),
-    ("purge", "run"), ("purge", "check"), ("audit", "verify"), ("audit", "show"),
+    ("purge", "run"), ("purge", "receipts"), ("purge", "check"), ("audit", "verify"), ("audit", "show"),
 }  # fmt: skip
 HEAVY = {"torch", "faiss", "unstructured", "presidio_analyzer", "spacy", "sklearn", "fastapi", "sqlalchemy", "numpy"}
 SCRIPT = Path(sys.executable).with_name("penstock")

@@ -1,16 +1,19 @@
 """Pseudonyms: equal for equal values under one key, unchanged by a second redaction, and nothing else touched."""
 
+import ast
 import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
+from indexer import detect
 from indexer.detect import LANGUAGES
 from indexer.recognisers import ENTITIES
-from indexer.redact import Redacted, Redactor, pseudonym
-from indexer.sandbox import JSON, Sandbox
+from indexer.redact import REFUSALS, Redacted, Redactor, detector, pseudonym
+from indexer.sandbox import JSON
 from policies.errors import DependencyError, QuarantineError, RefusedError
 
 KEY = bytes(range(32))
@@ -33,7 +36,7 @@ class Answering:
 
 @pytest.fixture(scope="module")
 def redactor() -> Iterator[Redactor]:
-    with Sandbox("indexer.detect", stage="redact", address_space_bytes=3 * 2**30, start_timeout_s=120) as sandbox:
+    with detector() as sandbox:
         yield Redactor(sandbox)
 
 
@@ -152,6 +155,13 @@ def test_a_short_key_or_an_unknown_profile_is_refused() -> None:
     with pytest.raises(RefusedError):
         redact(Redactor(detector), "x", profile="lax")
     assert detector.asked == []
+
+
+def test_every_reason_for_which_the_detector_refuses_has_its_words_here() -> None:
+    """The child only names a reason; one that is not listed would be told as a fault of the parser."""
+    tree = ast.parse(Path(detect.__file__).read_text("utf-8"))
+    named = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "reason"]
+    assert {ast.literal_eval(reason) for reason in named} == REFUSALS.keys()
 
 
 def test_a_language_that_is_not_covered_quarantines(redactor: Redactor) -> None:

@@ -419,7 +419,9 @@ def test_a_document_that_cannot_be_ingested_for_now_stays_as_it_was(
     bench.origin.files = handbook_files()
     bench.sync(source)
     before = bench.documents(source)
-    bench.origin.files["leave.md"] = text("Leave", "Thirty days a year.")
+    bench.origin.files["leave.md"] = replace(
+        text("Leave", "Thirty days a year."), modified=MODIFIED + timedelta(days=1)
+    )
     broken = QuarantineError("Not now.", reason=reason, stage=stage, mend="Sync again.")
     bench.stages.fake_parser.broken = broken
     report = bench.sync(source)
