@@ -167,7 +167,7 @@ def sync(
     if refusal is not None:
         # Asked of each document it would quarantine them all, and publishing would destroy their keys.
         raise RefusedError(
-            f"Nothing of {source.name!r} may be taken in here and now: {SENTENCES[refusal.reason]}",
+            f"Nothing of {source.name!r} ({source.state}) may be taken in here and now: {SENTENCES[refusal.reason]}",
             mend="Mend its manifest or the place where this runs, then sync again. What is indexed was left as it is.",
         )
     with workshop.sole_writer(source):
