@@ -137,7 +137,7 @@ def test_the_query_of_an_operator_leaves_a_record_without_its_text(penstock: Pen
     key = penstock.key("staff")
     penstock.answer("Where do visitors park their zeppelins?", key)
     (record,) = penstock.must("audit", "show", "--action", "retrieved", "--limit", "1", "--json").json()
-    assert record["actor"] == "ann"
+    assert record["actor"] == "caller:ann"
     assert PURPOSE in record["detail"]
     files = [Path(path) for path in penstock.home.rglob("*") if path.is_file()]
     assert not any(b"zeppelin" in path.read_bytes() for path in files)

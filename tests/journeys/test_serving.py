@@ -8,7 +8,7 @@ import pytest
 
 from tests.journeys.penstock import SCRIPT, Penstock, links
 
-FINDINGS, INTEGRITY = 1, 4
+FINDINGS = 1
 QUESTION = "How many days of annual leave may I carry over?"
 
 
@@ -57,10 +57,20 @@ def _flip_a_bit(home: Path) -> None:
 def test_an_index_with_one_bit_flipped_is_refused_until_it_is_repaired(penstock: Penstock) -> None:
     key = penstock.key("staff")
     _flip_a_bit(penstock.home)
-    served = penstock.run("serve", "--port", "0")
-    assert served.code == INTEGRITY
-    assert "penstock verify --repair" in served.err
-    assert penstock.run("query", QUESTION, "--purpose", "employee-support", "--key", key).code == 3
+    process = subprocess.Popen(
+        [SCRIPT, "serve", "--port", "0"], env=penstock.environment, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert said.startswith("notes: not served.")
+        assert "penstock verify --repair" in said
+        assert process.stderr.readline().startswith("Serving on ")
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    refused = penstock.answer(QUESTION, key)
+    assert (refused["verdict"], refused["reasons"], refused["passages"]) == ("handoff", ["no_visible_passage"], [])
     found = penstock.run("verify", "--json")
     assert found.code == FINDINGS
     assert [(finding["fault"], finding["source"]) for finding in found.json()] == [("index_damaged", "notes")]
