@@ -1,6 +1,5 @@
 import itertools
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -22,7 +21,6 @@ from tests.indexer.workbench import (
     NOW,
     Bench,
     Killed,
-    create,
     killed_at,
     opened,
     text,
@@ -36,13 +34,6 @@ FILES = {
     "board/plan.md": text("Plan", "The plan of the board."),
 }
 NEXT = GenerationId("f" * 24)
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    create(tmp_path / "home")
-    with opened(tmp_path / "home") as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,7 +24,6 @@ from tests.indexer.workbench import (
     Bench,
     File,
     Killed,
-    create,
     everything_below,
     killed_at,
     left_below,
@@ -49,13 +48,6 @@ def dated(file: File, modified: datetime) -> File:
 
 def old_file() -> File:
     return dated(text(TITLE, PASSAGE, f"It was case {REFERENCE} of 2026-06-01T12:00:00 and nothing else. " * 20), OLD)
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    create(tmp_path / "home")
-    with opened(tmp_path / "home") as made:
-        yield made
 
 
 @pytest.fixture

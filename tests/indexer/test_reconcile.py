@@ -1,5 +1,5 @@
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,14 +9,7 @@ from indexer.generation import MANIFEST
 from indexer.reconcile import REPAIRABLE, Fault, Finding, repair, verify
 from policies.errors import ConflictError
 from policies.manifest import Source
-from tests.indexer.workbench import ACTOR, NOW, Bench, create, opened, text
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    create(tmp_path / "home")
-    with opened(tmp_path / "home") as made:
-        yield made
+from tests.indexer.workbench import ACTOR, NOW, Bench, text
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,19 +14,12 @@ from indexer.seal import Key
 from policies.errors import AuditError, ConflictError, DependencyError
 from policies.manifest import Source
 from policies.model import Access, Action
-from tests.indexer.workbench import MASTER, MODIFIED, NOW, Bench, create, opened, text
+from tests.indexer.workbench import MASTER, MODIFIED, NOW, Bench, text
 from tests.policies import handbook
 from tests.policies.handbook import RULES
 
 NARROWER = (RULES, 'documents: {from: rules, rules: [{match: "**/*.md", allow: [group:board]}]}')
 WIDER = (RULES, 'documents: {from: rules, rules: [{match: "**/*.md", allow: [group:staff, group:board]}]}')
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    create(tmp_path / "home")
-    with opened(tmp_path / "home") as made:
-        yield made
 
 
 @pytest.fixture

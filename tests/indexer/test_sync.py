@@ -1,8 +1,6 @@
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -21,7 +19,6 @@ from tests.indexer.workbench import (
     Bench,
     FakeOrigin,
     File,
-    create,
     everything_below,
     gone,
     left_below,
@@ -34,13 +31,6 @@ from tests.policies.handbook import RULES
 
 MIRRORED = (RULES, "documents: {from: connector}")
 STAFF = Access(allow=frozenset({"group:staff"}), deny=frozenset(), as_of=NOW)
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    create(tmp_path / "home")
-    with opened(tmp_path / "home") as made:
-        yield made
 
 
 @pytest.fixture
