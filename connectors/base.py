@@ -15,9 +15,10 @@ Cursor = NewType("Cursor", str)
 class SourceDocument:
     """One document as its origin lists it. Times are UTC and aware, None where the origin does not know.
 
-    `origin_id` is stable across versions and unique in the source; `name` is the file name or the like (it decides
-    nothing but helps to recognise the format); `uri` is what a citation links to; `stamp` changes whenever the
-    bytes may have changed (an ETag, or size and modification time), "" where the origin offers none.
+    `origin_id` is unique in the source and stable across versions, and across renames and moves where the origin has
+    an id of its own for a document; `name` is the file name or the like (it decides nothing but helps to recognise the
+    format); `uri` is what a citation links to; `stamp` changes whenever the bytes may have changed (an ETag, or size
+    and modification time), "" where the origin offers none.
     """
 
     origin_id: str
@@ -52,21 +53,21 @@ class Refused:
     mend: str
 
 
-Change = Upsert | Delete | Refused
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
-    """What the origin holds, or what changed since a cursor.
+class Finished:
+    """The last thing of a listing that came to its end: one without it was cut off, and nothing it lacks is gone.
 
-    `complete` is True where the listing names every document of the source, so that one it does not name is gone.
-    Iterating `changes` to its end is what makes the listing count: an error on the way raises and nothing is
-    deleted. `cursor` is what the next listing starts from, None where the origin keeps none.
+    `complete` is True where the listing named every document of the source, so that one it did not name is gone; a
+    connector that had to leave a part out says False. `cursor` is what the next listing may start from, None where the
+    origin keeps none.
     """
 
-    changes: Iterator[Change]
     complete: bool
-    cursor: Cursor | None
+    cursor: Cursor | None = None
+
+
+Change = Upsert | Delete | Refused
+Listing = Iterator[Change | Finished]
 
 
 class Connector(Protocol):
@@ -77,10 +78,13 @@ class Connector(Protocol):
     """
 
     def list(self, cursor: Cursor | None) -> Listing:
-        """What changed since `cursor`, or everything where it is None."""
+        """What changed since `cursor`, or everything where it is None or no longer understood; then `Finished`.
+
+        An origin id comes once. An error on the way ends the listing, and nothing is deleted.
+        """
 
     def fetch(self, document: SourceDocument, *, max_bytes: int) -> bytes:
-        """The bytes of a listed document.
+        """The bytes of a listed document, also of one listed by an earlier instance.
 
         Raises:
             QuarantineError: unreadable, gone meanwhile, or larger than `max_bytes` (which is never read to its end).

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from connectors.base import Change, Cursor, Listing, Refused, SourceDocument, Upsert
+from connectors.base import Change, Cursor, Finished, Listing, Refused, SourceDocument, Upsert
+from connectors.patterns import Selection, read_patterns, read_uri_prefix
+from connectors.secrets import Secrets
 from policies.errors import DependencyError, QuarantineError, RefusedError
-from policies.globs import check, matches
 from policies.model import Access
 
 MAX_DEPTH: Final = 64
@@ -53,8 +54,8 @@ class FilesystemConnector:
     uri_prefix: str
 
     @classmethod
-    def from_options(cls, options: Mapping[str, object], *, base: Path) -> Self:
-        """The connector a manifest in the folder `base` describes. A root that is a link is resolved here, once.
+    def from_options(cls, options: Mapping[str, object], *, secrets: Secrets) -> Self:
+        """The connector a manifest describes, `root` relative to its folder. A root that is a link is resolved, once.
 
         Raises:
             RefusedError: an option is unknown, missing or wrong. Whether the root exists is seen when it is listed.
@@ -70,15 +71,21 @@ class FilesystemConnector:
                 "connector.root is missing or not a path.", mend="Name the folder, relative to the manifest's own."
             )
         return cls(
-            root=Path(os.path.realpath(base / root)),
-            include=_patterns("include", options.get("include")),
-            exclude=_patterns("exclude", options["exclude"]) if "exclude" in options else (),
-            uri_prefix=_uri_prefix(options.get("uri_prefix", "file:")),
+            root=Path(os.path.realpath(secrets.base / root)),
+            include=read_patterns("include", options.get("include")),
+            exclude=read_patterns("exclude", options["exclude"]) if "exclude" in options else (),
+            uri_prefix=read_uri_prefix(options.get("uri_prefix", "file:"), schemes=_LINK_SCHEMES),
         )
 
     def list(self, cursor: Cursor | None) -> Listing:  # noqa: ARG002 - a file system keeps no record of changes
         """Every document, in the order of their paths."""
-        return Listing(changes=self._changes(), complete=True, cursor=None)
+        with self._opened_root() as root:
+            yield from self._walk(root, ())
+            if os.fstat(root).st_nlink == 0:
+                raise DependencyError(
+                    "The source's root was removed while it was listed.", mend="Put it back, then sync again."
+                )
+        yield Finished(complete=True)
 
     def fetch(self, document: SourceDocument, *, max_bytes: int) -> bytes:
         """The bytes of a listed document, at most `max_bytes`."""
@@ -93,10 +100,6 @@ class FilesystemConnector:
     def permissions(self, documents: Sequence[SourceDocument]) -> dict[str, Access]:  # noqa: ARG002 - see below
         """None: mode bits say who may use a machine, not who may read a document. The manifest's rules do."""
         return {}
-
-    def _changes(self) -> Iterator[Change]:
-        with self._opened_root() as root:
-            yield from self._walk(root, ())
 
     @contextmanager
     def _opened_root(self) -> Iterator[int]:
@@ -127,12 +130,12 @@ class FilesystemConnector:
                 except FileNotFoundError:  # deleted since the folder was read
                     continue
             if stat.S_ISDIR(status.st_mode):
-                if self._reaches(path):
+                if self._selection.reaches(path):
                     yield from self._below(folder, (*above, name), status)
             elif stat.S_ISLNK(status.st_mode):
-                if self._reaches(path):
+                if self._selection.reaches(path):
                     yield Refused(origin_id=path, reason="symbolic_link", mend=_NO_LINK)
-            elif not self._takes(path):
+            elif not self._selection.takes(path):
                 continue
             elif stat.S_ISREG(status.st_mode):
                 yield Upsert(document=self._document(path, name, status))
@@ -163,47 +166,9 @@ class FilesystemConnector:
             modified=_time(status.st_mtime),
         )
 
-    def _takes(self, path: str) -> bool:
-        """Whether a file at `path` is one of the source's."""
-        including = [pattern for pattern in self.include if _names_dots(pattern) or not _names_dots(path)]
-        return _any(including, path) and not _any(self.exclude, path)
-
-    def _reaches(self, path: str) -> bool:
-        """Whether a folder at `path` may hold documents of the source."""
-        hidden = _names_dots(path) and not any(map(_names_dots, self.include))
-        left_out = _any(self.exclude, path) or _any([pattern.removesuffix("/**") for pattern in self.exclude], path)
-        return not hidden and not left_out
-
-
-def _any(patterns: Sequence[str], path: str) -> bool:
-    return any(matches(pattern, path) for pattern in patterns)
-
-
-def _patterns(key: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple) or not value or not all(isinstance(pattern, str) for pattern in value):
-        raise RefusedError(
-            f"connector.{key} is not a list of patterns.", mend=f'Write a list, such as {key}: ["**/*.md"].'
-        )
-    for pattern in value:
-        check(pattern)
-    return tuple(value)
-
-
-def _uri_prefix(value: object) -> str:
-    if (
-        not isinstance(value, str)
-        or urlsplit(value).scheme not in _LINK_SCHEMES
-        or not value.isprintable()
-        or " " in value
-    ):
-        raise RefusedError(
-            "connector.uri_prefix does not begin a link.", mend="Write one such as https://intranet.example/hr/."
-        )
-    return value
-
-
-def _names_dots(path: str) -> bool:
-    return any(part.startswith(".") for part in path.split("/"))
+    @property
+    def _selection(self) -> Selection:
+        return Selection(include=self.include, exclude=self.exclude)
 
 
 def _is_text(path: str) -> bool:
@@ -267,7 +232,7 @@ def _reading() -> Iterator[None]:
         yield
     except OSError as error:
         match error.errno:
-            case errno.ENOENT | errno.ENOTDIR:
+            case errno.ENOENT | errno.ENOTDIR | errno.ENAMETOOLONG:
                 reason, mend = "gone", "Sync again."
             case errno.ELOOP:
                 reason, mend = "symbolic_link", _NO_LINK

@@ -84,10 +84,17 @@ class ConflictError(RefusedError):
 
 
 class DependencyError(PenstockError):
-    """Something needed is away or broken; nothing was let through. Retrying later may succeed."""
+    """Something needed is away or broken; nothing was let through. Retrying later may succeed.
+
+    `retry_after_s` is how many seconds it asked to be left alone for, None where it did not say.
+    """
 
     code = "unavailable"
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, message: str, *, mend: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, mend=mend)
+        self.retry_after_s = retry_after_s
 
 
 class AuditError(DependencyError):

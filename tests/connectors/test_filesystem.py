@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Change, Refused, SourceDocument, Upsert
+from connectors.base import Change, Finished, Refused, SourceDocument, Upsert
 from connectors.filesystem import MAX_DEPTH, FilesystemConnector
+from connectors.secrets import Secrets
 from policies.errors import DependencyError, QuarantineError, RefusedError
 from tests.connectors.conformance import ConnectorConformance, Origin, listed
 
@@ -26,7 +27,9 @@ class Folder:
         self.root.mkdir()
 
     def connector(self, **options: object) -> FilesystemConnector:
-        return FilesystemConnector.from_options({"root": "root", "include": ["**"], **options}, base=self.base)
+        return FilesystemConnector.from_options(
+            {"root": "root", "include": ["**"], **options}, secrets=Secrets(environment={}, base=self.base)
+        )
 
     def put(self, name: str, content: bytes) -> None:
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +45,8 @@ class Folder:
         shutil.rmtree(self.root)
 
     def changes(self, **options: object) -> list[Change]:
-        return list(self.connector(**options).list(None).changes)
+        *changes, _ = self.connector(**options).list(None)
+        return [change for change in changes if not isinstance(change, Finished)]
 
     def ids(self, **options: object) -> list[str]:
         return [change.document.origin_id for change in self.changes(**options) if isinstance(change, Upsert)]
@@ -130,7 +134,7 @@ def test_a_folder_swapped_for_a_link_while_listing_ends_the_listing(folder: Fold
     (folder.base / "secret" / "a.md").write_bytes(b"secret")
     for name in ("a.md", "x/a.md"):
         folder.put(name, b"public")
-    changes = folder.connector().list(None).changes
+    changes = folder.connector().list(None)
     next(changes)
     shutil.rmtree(folder.root / "x")
     (folder.root / "x").symlink_to(folder.base / "secret")
@@ -299,7 +303,7 @@ def test_a_root_that_is_a_link_is_resolved_once(folder: Folder) -> None:
     folder.put("a.md", b"one")
     connector = folder.connector(root="link")
     (folder.base / "link").unlink()
-    (change,) = connector.list(None).changes
+    change, _ = connector.list(None)
     assert isinstance(change, Upsert)
     assert connector.fetch(change.document, max_bytes=10) == b"one"
 
@@ -333,7 +337,7 @@ def test_a_root_that_is_missing_or_a_file_is_refused(folder: Folder) -> None:
 )
 def test_wrong_options_are_refused_with_the_mend(options: Mapping[str, object], message: str, tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match=message):
-        FilesystemConnector.from_options(options, base=tmp_path)
+        FilesystemConnector.from_options(options, secrets=Secrets(environment={}, base=tmp_path))
 
 
 def open_descriptors() -> int:
@@ -345,7 +349,7 @@ def test_listing_and_fetching_leave_no_descriptor_open(folder: Folder) -> None:
     document = listed(folder)["a.md"]
     before = open_descriptors()
     folder.changes()
-    half = folder.connector().list(None).changes
+    half = folder.connector().list(None)
     next(half)
     del half
     fetched(folder, document)
