@@ -4,12 +4,13 @@ Before the served module is loaded the process limits its address space, open fi
 network: where the kernel allows it the process is alone in a network namespace, which binds native code too;
 everywhere, Python's own doors to sockets and other programs are shut by an audit hook, which binds Python code only.
 
-Before the first document it gives up the files too, in three layers. By resource limit not one byte can be written.
-An audit hook leaves Python code nothing but reading below the folders of the standard library and the installed
-packages, for codecs and tables that are loaded when they are first needed. Where the kernel offers Landlock (Linux
-5.13), the same rule binds native code. Without Landlock, native code that was taken over can read, rename and delete
-what the user can; with it, it can still ask for the state of a file, change its mode, owner and times, and change
-folder, none of which Landlock governs. It ends when its parent does.
+Before the first document it gives up the files too, in three layers. By resource limit not one byte can be written,
+and no process or thread can be started unless it runs as root. An audit hook leaves Python code nothing but reading
+below the folders of the standard library and the installed packages, for codecs and tables that are loaded when they
+are first needed. Where the kernel offers Landlock (Linux 5.13), the same rule binds native code. Without Landlock,
+native code that was taken over can read, rename and delete what the user can; with it, it can still ask for the state
+of a file, change its mode, owner and times, and change folder, none of which Landlock governs. It ends when its parent
+does.
 """
 
 import ctypes
@@ -30,7 +31,8 @@ from math import ceil
 from pathlib import Path
 from typing import IO
 
-from indexer.sandbox import GRACE_S, JSON, MAX_REPLY_BYTES, REPLY_PREFIX, REQUEST_PREFIX, Handler
+from indexer.child import GRACE_S
+from indexer.frames import JSON, REQUEST_PREFIX, Handler, pack_reply
 from policies.errors import QuarantineError
 
 MAX_OPEN_FILES = 64  # chosen: importing opens one file at a time
@@ -76,6 +78,7 @@ def _serve(module: str, address_space_bytes: int, lifeline: int) -> None:
     # Only now: a fresh install writes its compiled modules while it is imported. From here on not one byte of a
     # document reaches a disk, so a machine that loses power in the middle leaves nothing to erase.
     _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NPROC, 0)  # a process of its own would outlive this one; the kernel lets root
     try:
         _give_up_files(_library_folders())
     except OSError as error:
@@ -86,7 +89,7 @@ def _serve(module: str, address_space_bytes: int, lifeline: int) -> None:
         head_bytes, body_bytes = REQUEST_PREFIX.unpack(prefix)
         head = json.loads(requests.read(head_bytes))
         body = requests.read(body_bytes)
-        _arm(head["timeout_s"])
+        _arm(head["timeout_s"], head["cpu_s"])
         answer = _attempt(handle, head["header"], body)
         signal.setitimer(signal.ITIMER_REAL, 0)
         _reply(replies, answer)
@@ -103,12 +106,12 @@ def _attempt(handle: Handler, header: dict[str, JSON], body: bytes) -> dict[str,
 
 def _reply(replies: IO[bytes], answer: Mapping[str, JSON]) -> None:
     try:
-        text = json.dumps(answer, allow_nan=False).encode()
-    except (TypeError, ValueError, MemoryError) as error:
-        text = json.dumps({"failed": type(error).__name__}).encode()
-    if len(text) > MAX_REPLY_BYTES:
-        text = json.dumps({"refused": "too_large"}).encode()
-    replies.write(REPLY_PREFIX.pack(len(text)) + text)
+        frame = pack_reply(answer)
+    except OverflowError:
+        frame = pack_reply({"refused": "too_large"})
+    except (TypeError, ValueError, RecursionError, MemoryError) as error:
+        frame = pack_reply({"failed": type(error).__name__})
+    replies.writelines(frame)
     replies.flush()
 
 
@@ -128,10 +131,13 @@ def _die_with_parent(lifeline: int) -> None:
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
-def _arm(timeout_s: float) -> None:
-    """Have the kernel end this process soon after `timeout_s`, of wall clock or of CPU, even without the parent."""
+def _arm(timeout_s: float, cpu_s: float) -> None:
+    """Have the kernel end this process after `cpu_s` more of the processor, or soon after `timeout_s` by the clock.
+
+    The parent, which watches the clock, may be gone by then.
+    """
     signal.setitimer(signal.ITIMER_REAL, timeout_s + GRACE_S)
-    _limit(resource.RLIMIT_CPU, ceil(time.process_time() + timeout_s + GRACE_S), for_good=False)
+    _limit(resource.RLIMIT_CPU, ceil(time.process_time() + cpu_s), for_good=False)
 
 
 def _limit(kind: int, value: int, *, for_good: bool = True) -> None:

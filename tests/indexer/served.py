@@ -96,7 +96,7 @@ def _garbage(_header: dict[str, JSON], body: bytes) -> dict[str, JSON]:
 
 def _surroundings() -> dict[str, JSON]:
     limits: dict[str, JSON] = {}
-    for name in ("RLIMIT_CORE", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_AS"):
+    for name in ("RLIMIT_CORE", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_NPROC", "RLIMIT_AS", "RLIMIT_CPU"):
         limits[name] = resource.getrlimit(getattr(resource, name))[0]
     return {
         "environment": dict(os.environ),  # noqa: TID251 - what the child can see is the question
@@ -202,13 +202,25 @@ def _big(header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
     return {"text": "x" * int(str(header["n"]))}
 
 
+def _attach(_header: dict[str, JSON], body: bytes) -> dict[str, JSON]:
+    return {"parts": [{"name": "first", "content": body}, {"name": "second", "content": body[::-1]}]}
+
+
+def _nest(_header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
+    deep: list[JSON] = []
+    for _ in range(100_000):
+        deep = [deep]
+    return {"deep": deep}
+
+
 def _not_json(_header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
     return {"n": float("nan")}
 
 
 def _sleep(header: dict[str, JSON], _body: bytes) -> dict[str, JSON]:
+    began = time.monotonic()
     time.sleep(float(str(header["s"])))
-    return {"pid": os.getpid()}
+    return {"pid": os.getpid(), "began": began, "ended": time.monotonic()}
 
 
 ACTS: dict[str, Act] = {
@@ -218,6 +230,7 @@ ACTS: dict[str, Act] = {
     "hang": _hang,
     "exhaust": _exhaust,
     "abort": _abort,
+    "attach": _attach,
     "exit": _exit,
     "kill": _kill,
     "print": _print,
@@ -225,6 +238,7 @@ ACTS: dict[str, Act] = {
     "invent": _invent,
     "reach": _reach,
     "big": _big,
+    "nest": _nest,
     "not_json": _not_json,
     "sleep": _sleep,
 }

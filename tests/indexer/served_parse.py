@@ -3,12 +3,12 @@
 import urllib.request
 from pathlib import Path
 
-from indexer import parse
+from indexer.formats import read
 from indexer.sandbox import JSON, Handler
 
 
 def prepare() -> Handler:
-    handle = parse.prepare()
+    handle = read.prepare()
     from unstructured.nlp import tokenize
 
     threads = len(list(Path("/proc/self/task").iterdir()))

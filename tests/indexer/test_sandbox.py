@@ -2,18 +2,21 @@
 
 import ctypes
 import errno
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from indexer import sandbox as module
+from indexer import child, frames
 from indexer.sandbox import Sandbox
 from policies.errors import DependencyError, QuarantineError
 
@@ -30,14 +33,18 @@ box.call({"act": sys.argv[2], "s": 300}, b"", timeout_s=300)
 """
 
 
-def served(name: str = "served", *, address_space_bytes: int = 2**29) -> Sandbox:
+def served(
+    name: str = "served", *, address_space_bytes: int = 2**29, cpu_s: float = math.inf, processes: int = 1
+) -> Sandbox:
     return Sandbox(
         name,
         stage="parse",
         address_space_bytes=address_space_bytes,
         start_timeout_s=60,
+        cpu_s=cpu_s,
         refusals={"encrypted": ("The file is locked.", "Unlock it.")},
         import_from=HERE,
+        processes=processes,
     )
 
 
@@ -63,6 +70,13 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def together(*calls: Callable[[], object]) -> None:
+    """All of them at once, each in a thread, to the end, and then the first of their errors."""
+    with ThreadPoolExecutor(len(calls)) as threads:
+        for running in [threads.submit(call) for call in calls]:
+            running.result()
+
+
 def reason_of(box: Sandbox, act: str, *, timeout_s: float = 20, body: bytes = b"", **header: str | int) -> str:
     with pytest.raises(QuarantineError) as caught:
         box.call({"act": act, **header}, body, timeout_s=timeout_s)
@@ -80,6 +94,13 @@ def test_header_and_body_arrive_whole(box: Sandbox) -> None:
 
 def test_an_answer_larger_than_a_pipe_arrives_whole(box: Sandbox) -> None:
     assert box.call({"act": "big", "n": 5_000_000}, b"", timeout_s=20) == {"text": "x" * 5_000_000}
+
+
+def test_files_found_inside_a_document_arrive_as_bytes(box: Sandbox) -> None:
+    content = bytes(range(256)) * 4000
+    assert box.call({"act": "attach"}, content, timeout_s=20) == {
+        "parts": [{"name": "first", "content": content}, {"name": "second", "content": content[::-1]}]
+    }
 
 
 def test_one_child_serves_many_calls(box: Sandbox) -> None:
@@ -129,6 +150,7 @@ def test_any_other_exception_tells_its_class_and_never_its_message(box: Sandbox)
         ("kill", "out_of_memory"),
         ("abort", "crashed"),
         ("exit", "crashed"),
+        ("nest", "parser_failed"),
         ("not_json", "parser_failed"),
     ],
 )
@@ -146,6 +168,15 @@ def test_a_child_over_its_time_is_killed_and_replaced(box: Sandbox) -> None:
     assert pid_of(box) != before
 
 
+def test_a_child_over_its_processor_time_is_killed_and_one_that_waits_is_not() -> None:
+    with served(cpu_s=1) as box:
+        before = pid_of(box)
+        assert box.call({"act": "sleep", "s": 2.5}, b"", timeout_s=20)["pid"] == before
+        assert reason_of(box, "hang", timeout_s=60) == "timeout"
+        assert not is_running(before)
+        assert pid_of(box)
+
+
 @pytest.mark.parametrize("garbage", [b"\xff" * 50, b"{}" * 50, b"\x00\x00\x00\x02[]", b"\x00\x00\x00\x09[[[[[[[[["])
 def test_garbage_in_place_of_an_answer_is_a_crash(box: Sandbox, garbage: bytes) -> None:
     assert reason_of(box, "garbage", body=garbage) == "crashed"
@@ -153,7 +184,7 @@ def test_garbage_in_place_of_an_answer_is_a_crash(box: Sandbox, garbage: bytes) 
 
 
 def test_an_answer_over_the_limit_is_too_large(box: Sandbox) -> None:
-    assert reason_of(box, "big", n=module.MAX_REPLY_BYTES) == "too_large"
+    assert reason_of(box, "big", n=frames.MAX_REPLY_BYTES) == "too_large"
 
 
 def test_what_a_library_prints_does_not_reach_the_frames(box: Sandbox) -> None:
@@ -181,7 +212,15 @@ def test_the_child_sees_nothing_of_its_parents_environment(box: Sandbox, monkeyp
     assert str(folder) not in seen["path"]
     assert "" not in seen["path"]
     assert seen["leader"] is True
-    assert seen["limits"] == {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0, "RLIMIT_NOFILE": 64, "RLIMIT_AS": 2**29}
+    assert isinstance(seen["limits"], dict)
+    assert 21 <= float(str(seen["limits"].pop("RLIMIT_CPU"))) < 30  # what the start took, and 21 for this call
+    assert seen["limits"] == {
+        "RLIMIT_CORE": 0,
+        "RLIMIT_FSIZE": 0,
+        "RLIMIT_NOFILE": 64,
+        "RLIMIT_NPROC": 0,
+        "RLIMIT_AS": 2**29,
+    }
 
 
 def test_the_private_folder_goes_with_the_child(box: Sandbox) -> None:
@@ -264,28 +303,86 @@ def test_a_child_killed_while_idle_costs_no_document(box: Sandbox) -> None:
 
 
 def test_a_child_that_has_grown_is_replaced(box: Sandbox) -> None:
-    grown = box.call({"act": "keep", "n": module.MAX_RSS_GROWTH_BYTES + 2**24}, b"", timeout_s=20)
+    grown = box.call({"act": "keep", "n": child.MAX_RSS_GROWTH_BYTES + 2**24}, b"", timeout_s=20)
     assert pid_of(box) != grown["pid"]
 
 
 def test_a_child_is_replaced_after_its_calls(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_CALLS_PER_CHILD", 3)
+    monkeypatch.setattr(child, "MAX_CALLS", 3)
     pids = [pid_of(box) for _ in range(6)]
     assert pids[0] == pids[1] == pids[2] != pids[3] == pids[4] == pids[5]
 
 
-def test_threads_take_turns(box: Sandbox) -> None:
+@pytest.mark.parametrize("processes", [1, 3])
+def test_every_thread_gets_the_answer_to_its_own_question(processes: int) -> None:
     answers: list[object] = []
 
-    def ask(number: int) -> None:
-        answers.append((number, box.call({"act": "echo", "n": number}, b"", timeout_s=20)["header"]))
+    def ask(pool: Sandbox, number: int) -> None:
+        answers.append((number, pool.call({"act": "echo", "n": number}, b"", timeout_s=20)["header"]))
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with served(processes=processes) as pool:
+        together(*(partial(ask, pool, number) for number in range(8)))
     assert sorted(answers, key=str) == [(number, {"act": "echo", "n": number}) for number in range(8)]
+
+
+@pytest.mark.parametrize(("processes", "overlap"), [(1, False), (2, True)])
+def test_as_many_calls_run_at_once_as_there_are_processes(processes: int, overlap: bool) -> None:  # noqa: FBT001
+    spans: list[tuple[float, float]] = []
+
+    def sleep(pool: Sandbox) -> None:
+        slept = pool.call({"act": "sleep", "s": 0.5}, b"", timeout_s=20)
+        spans.append((float(str(slept["began"])), float(str(slept["ended"]))))
+
+    with served(processes=processes) as pool:
+        together(*[partial(pool.call, {"act": "sleep", "s": 0.5}, b"", timeout_s=20)] * processes)  # all are started
+        together(*[partial(sleep, pool)] * 2)
+    (_, first_ended), (second_began, _) = sorted(spans)
+    assert (second_began < first_ended) is overlap
+
+
+def test_a_call_after_another_asks_the_child_that_runs_already() -> None:
+    with served(processes=3) as pool:
+        assert len({pid_of(pool) for _ in range(5)}) == 1
+
+
+def test_a_killed_child_does_not_disturb_the_others() -> None:
+    slept: list[object] = []
+
+    def sleep(pool: Sandbox) -> None:
+        slept.append(pool.call({"act": "sleep", "s": 1.5}, b"", timeout_s=20)["pid"])
+
+    def die(pool: Sandbox) -> None:
+        time.sleep(0.5)
+        for act, reason in [("kill", "out_of_memory"), ("abort", "crashed")]:
+            assert reason_of(pool, act) == reason
+
+    with served(processes=2) as pool:
+        together(partial(sleep, pool), partial(die, pool))
+        assert [pid_of(pool)] == slept
+
+
+def test_closing_ends_every_child_once_it_has_answered() -> None:
+    pids: list[int] = []
+    pool = served(processes=3)
+
+    def sleep() -> None:
+        pids.append(int(str(pool.call({"act": "sleep", "s": 0.5}, b"", timeout_s=20)["pid"])))
+
+    def close() -> None:
+        time.sleep(0.2)
+        pool.close()
+
+    together(sleep, sleep, sleep, close, close)
+    pool.close()
+    assert len(set(pids)) == 3
+    assert not any(map(is_running, pids))
+
+
+def test_a_child_that_cannot_start_gives_its_turn_back() -> None:
+    with served("no_such_module") as box:
+        for _ in range(3):
+            with pytest.raises(DependencyError):
+                box.call({}, b"", timeout_s=20)
 
 
 def test_the_child_outlives_the_thread_that_started_it(box: Sandbox) -> None:
