@@ -1,1 +1,1 @@
-"""Each format to elements, without the libraries that only the sandbox may load."""
+"""Each format to elements. What loads a parsing library is imported by `read` only, in the sandbox."""

@@ -10,9 +10,23 @@ from policies.errors import QuarantineError
 
 ElementKind: TypeAlias = Literal["title", "text", "list", "table"]
 Reason: TypeAlias = Literal[
-    "bomb", "corrupt", "empty", "encrypted", "hostile", "no_text", "too_large", "unsupported_format", "wrong_format"
+    "bomb",
+    "corrupt",
+    "empty",
+    "encrypted",
+    "hostile",
+    "no_ocr",
+    "no_text",
+    "too_large",
+    "unsupported_format",
+    "wrong_format",
 ]
-FORMATS = ("md", "txt", "html", "docx", "pptx", "xlsx", "csv", "tsv", "pdf", "eml", "json", "xml")
+FORMATS = (
+    *("pdf", "docx", "pptx", "xlsx", "doc", "ppt", "xls", "odt", "odp", "ods", "rtf", "epub"),
+    *("md", "rst", "org", "html", "xml", "json", "csv", "tsv", "txt"),
+    *("eml", "msg", "mbox"),
+    *("png", "jpg", "tiff", "bmp", "webp"),
+)
 
 _OPEN_AND_SAVE = "Open the document, save it again in the same format, and sync."
 REFUSALS: Mapping[str, tuple[str, str]] = {
@@ -21,7 +35,11 @@ REFUSALS: Mapping[str, tuple[str, str]] = {
     "empty": ("The document holds no text.", "Nothing needs doing unless it should hold text."),
     "encrypted": ("The document is encrypted.", "Save it without a password, or leave it out by `exclude`."),
     "hostile": ("The document declares XML entities, which no office program writes.", _OPEN_AND_SAVE),
-    "no_text": ("The pages are pictures without text.", "Run OCR over the document and sync again."),
+    "no_ocr": (
+        "The pages are pictures, and no OCR for their languages is installed.",
+        "Install tesseract-ocr with the data of these languages (for French: tesseract-ocr-fra), and sync again.",
+    ),
+    "no_text": ("The pages hold no text, not even to OCR.", "Nothing needs doing unless they should hold text."),
     "too_large": ("The document is larger than is parsed in one piece.", "Split the document."),
     "unsupported_format": (
         "The format is not supported.",
@@ -58,13 +76,31 @@ class Element:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """A file inside a document, to be a document of its own: an attachment, or a message of a mailbox.
+
+    `name` is a plain file name, different from that of any other part of the document.
+    """
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """A document as elements. `skipped_parts` counts attachments, embedded files and page pictures."""
+    """A document as elements and parts, at least one of either.
+
+    `scanned` are the numbers of the pages that are pictures and were not read, `ocr_pages` counts those that were.
+    `skipped_parts` counts what is in neither `elements` nor `parts`: unread pages, embedded files, small pictures.
+    """
 
     kind: str
     title: str | None
     elements: tuple[Element, ...]
     skipped_parts: int = 0
+    parts: tuple[Part, ...] = ()
+    scanned: tuple[int, ...] = ()
+    ocr_pages: int = 0
 
 
 def quarantine(reason: Reason) -> QuarantineError:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from indexer.formats.charset import detect
 from indexer.formats.elements import Element, quarantine
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
@@ -16,11 +17,9 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 MAX_CONTROL_SHARE = 0.005  # chosen: 0.0001 at most in 567 texts tried, 0.1 in random bytes
-MAX_HIGH_SHARE = 0.25  # chosen: French in cp1252 has 0.03 of such bytes; Cyrillic, Greek and Japanese have 0.8
 MIN_WRAPPED_CHARS = 40  # chosen: shorter lines are verses, addresses and lists
 MAX_WRAPPED_CHARS = 200  # chosen: no editor wraps wider, so with a longer line each line is a paragraph
 _SAMPLE_BYTES = 2**16
-_ASCII = 0x7F
 _ZERO_SHARE = 0.3  # of the bytes at even or at odd places: text in UTF-16 without a mark
 
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
@@ -29,10 +28,10 @@ _BULLET = re.compile(r"\s*(?:[-*+•‣▪◦·–]|\(?[0-9]{1,3}[.)]|\(?[a-z][.
 
 
 def decode(data: bytes, *, declared: str | None = None) -> str:
-    """The text in `data`: by its byte order mark, else as `declared`, UTF-8, UTF-16 or Windows-1252.
+    """The text in `data`: by its byte order mark, else as `declared`, UTF-8, UTF-16 or what `detect` is sure of.
 
     Raises:
-        QuarantineError: `corrupt` for what is not text, or not in one of these encodings.
+        QuarantineError: `corrupt` for what is not text, or for an encoding that could be several.
     """
     for encoding in _encodings(data, declared):
         try:
@@ -57,8 +56,7 @@ def _encodings(data: bytes, declared: str | None) -> Iterator[str]:
     if declared:
         yield declared
     yield "utf-8"
-    if sum(byte > _ASCII for byte in sample) <= MAX_HIGH_SHARE * len(sample):
-        yield "cp1252"
+    yield from detect(data)
 
 
 def paragraphs(text: str) -> list[Element]:

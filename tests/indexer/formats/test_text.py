@@ -15,7 +15,7 @@ def test_a_declared_encoding_that_does_not_exist_is_passed_over() -> None:
     assert decode(b"plain", declared="no-such-encoding") == "plain"
 
 
-@pytest.mark.parametrize("data", [bytes(range(256)), b"\x81\x8d" * 50, "東京の天気".encode("shift_jis"), b"\x00" * 99])
+@pytest.mark.parametrize("data", [bytes(range(256)), b"\x81\x8d" * 50, b"\x00" * 99])
 def test_what_is_not_text_in_a_known_encoding_is_corrupt(data: bytes) -> None:
     with pytest.raises(QuarantineError) as caught:
         decode(data)

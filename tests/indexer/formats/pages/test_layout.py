@@ -1,7 +1,7 @@
 from itertools import count
 
 from indexer.formats.elements import Element
-from indexer.formats.layout import Line, arrange
+from indexer.formats.pages.layout import Line, arrange
 
 
 def column(

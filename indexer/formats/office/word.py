@@ -6,6 +6,8 @@ import zipfile
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element as Node
 
+from indexer.formats.office.package import with_part
+
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _BODY = "word/document.xml"
@@ -41,7 +43,7 @@ def reveal(data: bytes) -> bytes:
                     end = end if end < 0 else len(body)
         _unwrap(document)
         _lift_text_boxes(document)
-        return _with_part(archive, _BODY, ET.tostring(document, encoding="utf-8", xml_declaration=True))
+        return with_part(archive, _BODY, ET.tostring(document, encoding="utf-8", xml_declaration=True))
 
 
 def _unwrap(node: Node) -> None:
@@ -64,15 +66,3 @@ def _lift_text_boxes(node: Node) -> None:
             children += list(box)
             box[:] = []
     node[:] = children
-
-
-def _with_part(archive: zipfile.ZipFile, name: str, content: bytes) -> bytes:
-    """The archive with another `name`, and with empty pictures, because nobody looks at them."""
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as copy:
-        for entry in archive.infolist():
-            if entry.filename == name:
-                copy.writestr(name, content)
-            else:
-                copy.writestr(entry.filename, b"" if "/media/" in entry.filename else archive.read(entry))
-    return target.getvalue()

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from indexer.formats.web import clean
+from indexer.formats.markup.web import clean
 
 DATA = "<table><tr><th>Day</th><th>Hours</th></tr><tr><td>Monday</td><td>9-5</td></tr></table>"
 

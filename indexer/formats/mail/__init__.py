@@ -1,0 +1,1 @@
+"""Messages, mailboxes, and what is attached to them."""

@@ -1,0 +1,167 @@
+"""An e-mail to elements, and what is attached to it to parts."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from email import message_from_bytes
+from email.errors import HeaderParseError, MessageError
+from email.header import Header, decode_header, make_header
+from email.message import Message
+from typing import Literal, TypeAlias
+
+from indexer.formats.elements import Element, Parsed, quarantine
+from indexer.formats.mail.attachments import MAX_PARTS, Attachments
+from indexer.formats.text import decode, paragraphs
+
+BodyReader: TypeAlias = Callable[[bytes, str | None], Sequence[Element]]
+"""Reads a body in the encoding declared for it, if one is."""
+
+MAX_INLINE_PICTURE_BYTES = 64 * 2**10  # chosen: logos in 40 signatures had 30 kB at most, a pasted screenshot has 100
+
+_HEAD_BYTES = 1024
+# Not Bcc: those who may read a mail are not those who may know its hidden recipients.
+_FIELDS = ("From", "To", "Cc", "Date")
+_SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
+_ENCRYPTED = frozenset({"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"})
+_TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
+_SPACE = re.compile(r"\s+")
+
+
+def mail(data: bytes, *, readers: Mapping[str, BodyReader]) -> Parsed:
+    """The mail in RFC 5322 form. See `mail_message`."""
+    if b"\x00" in data[:_HEAD_BYTES]:  # saved as UTF-16, which no mail is sent in
+        data = decode(data).encode()
+    return mail_message(message_from_bytes(data), kind="eml", readers=readers)
+
+
+def mail_message(message: Message, *, kind: Literal["eml", "msg"], readers: Mapping[str, BodyReader]) -> Parsed:
+    """The subject as title, the address fields as one element, then the body: plain text before HTML, quotes kept.
+
+    `readers` read bodies that are not plain text, by their media type. Attachments are parts, also attached messages; a
+    message forwarded inside the body is part of the body. `skipped_parts` counts pictures of a signature, TNEF
+    containers, and attachments beyond the limits of `Attachments`.
+
+    Raises:
+        QuarantineError: `encrypted`, `corrupt` for what has no header at all, `bomb` for more than MAX_PARTS parts.
+    """
+    if not message.keys():
+        raise quarantine("corrupt")
+    if sum(1 for _ in message.walk()) > MAX_PARTS:
+        raise quarantine("bomb")
+    reader = _Reader(readers)
+    elements = tuple(reader.message(message, depth=1))
+    return Parsed(
+        kind=kind,
+        title=_field(message, "Subject"),
+        elements=elements,
+        skipped_parts=reader.skipped + reader.attachments.skipped,
+        parts=reader.attachments.parts,
+    )
+
+
+class _Reader:
+    """Walks one mail, collecting what is attached and counting what it leaves out."""
+
+    def __init__(self, readers: Mapping[str, BodyReader]) -> None:
+        self._readers = readers
+        self.attachments = Attachments()
+        self.skipped = 0
+
+    def message(self, message: Message, *, depth: int) -> Iterator[Element]:
+        if subject := _field(message, "Subject"):
+            yield Element(text=subject, kind="title", depth=depth)
+        yield Element(text="\n".join(f"{name}: {value}" for name in _FIELDS if (value := _field(message, name))))
+        yield from self._part(message, depth)
+
+    def _part(self, part: Message, depth: int) -> Iterator[Element]:
+        kind = part.get_content_type()
+        if kind in _ENCRYPTED and part.get_param("smime-type") != "signed-data":
+            raise quarantine("encrypted")
+        if kind in _SIGNATURES:
+            return
+        if part.is_multipart():
+            yield from self._several(part, kind, depth)
+        elif not self._is_body(part):
+            self._attach(part, kind)
+        elif isinstance(payload := part.get_payload(decode=True), bytes):
+            charset = part.get_content_charset()
+            read = self._readers.get(kind, _read_plain)  # a multipart without its boundary is text
+            yield from read(payload, charset)
+
+    def _several(self, part: Message, kind: str, depth: int) -> Iterator[Element]:
+        if kind == "multipart/alternative":
+            yield from self._alternative(part, depth)
+            return
+        attached = part.get_content_disposition() == "attachment"
+        for child in _children(part):
+            if kind != "message/rfc822":
+                yield from self._part(child, depth)
+            elif not (attached and self._attach_message(child)):
+                yield from self.message(child, depth=depth + 1)
+
+    def _alternative(self, part: Message, depth: int) -> Iterator[Element]:
+        """The first form of the same content that holds any text, plain ones first; what is attached to any."""
+        found = False
+        for child in sorted(_children(part), key=lambda child: child.get_content_type() != "text/plain"):
+            if not found:
+                elements = list(self._part(child, depth))
+                found = any(element.text.strip() for element in elements)
+                yield from elements if found else ()
+            elif child.is_multipart():
+                for leaf in child.walk():
+                    if not leaf.is_multipart() and not self._is_body(leaf):
+                        self._attach(leaf, leaf.get_content_type())
+
+    def _is_body(self, part: Message) -> bool:
+        kind = part.get_content_type()
+        readable = kind == "text/plain" or kind in self._readers or kind.startswith("multipart/")
+        return readable and part.get_content_disposition() != "attachment"
+
+    def _attach(self, part: Message, kind: str) -> None:
+        payload = part.get_payload(decode=True)
+        content = payload if isinstance(payload, bytes) else b""
+        in_body = part.get("Content-ID") is not None and part.get_content_disposition() != "attachment"
+        if kind in _TNEF or (in_body and kind.startswith("image/") and len(content) <= MAX_INLINE_PICTURE_BYTES):
+            self.skipped += 1
+        else:
+            self.attachments.add(_file_name(part), content, media_type=kind)
+
+    def _attach_message(self, message: Message) -> bool:
+        """Whether the message could be written as a file. Some that can be read cannot."""
+        try:
+            content = message.as_bytes()
+        except (LookupError, MessageError, UnicodeError, ValueError):
+            return False
+        self.attachments.add(f"{_field(message, 'Subject') or 'message'}.eml", content)
+        return True
+
+
+def _read_plain(body: bytes, charset: str | None) -> Sequence[Element]:
+    return paragraphs(decode(body, declared=charset))
+
+
+def _children(part: Message) -> list[Message]:
+    payload = part.get_payload()
+    return [child for child in payload if isinstance(child, Message)] if isinstance(payload, list) else []
+
+
+def _file_name(part: Message) -> str | None:
+    """The name as it was meant: RFC 2231 parameters are decoded by the library, words of RFC 2047 here."""
+    try:
+        name = part.get_filename()
+    except (LookupError, ValueError):
+        return None
+    return _decoded(name) if name else None
+
+
+def _field(message: Message, name: str) -> str | None:
+    """The decoded header field on one line, None where it is missing or blank."""
+    value = message.get(name)
+    return None if value is None else _SPACE.sub(" ", _decoded(value)).strip() or None
+
+
+def _decoded(value: str | Header) -> str:
+    text = str(value)
+    with suppress(HeaderParseError, LookupError, ValueError):  # else an encoded word is kept as it stands
+        text = str(make_header(decode_header(value)))
+    return text.encode("utf-8", "replace").decode()  # a raw 8-bit byte is a lone surrogate here

@@ -1,0 +1,56 @@
+"""Web pages and Markdown files with their titles."""
+
+import html
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from lxml import etree
+
+from indexer.formats.elements import Element, Parsed, quarantine
+from indexer.formats.markup.web import clean
+from indexer.formats.text import decode
+
+Markup: TypeAlias = Callable[[str], Sequence[Element]]
+
+_HTML_TITLE = re.compile(r"<title[^>]{0,200}>(.{1,1000}?)</title", re.IGNORECASE | re.DOTALL)
+_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?([a-z0-9_:.-]{2,40})", re.IGNORECASE)
+_HEAD_BYTES = 4096
+_FRONT_MATTER = re.compile(r"\s*---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
+_FRONT_TITLE = re.compile(r"^title:[ \t]*[\"']?(.+?)[\"']?[ \t]*$", re.MULTILINE | re.IGNORECASE)
+
+
+def web_page(data: bytes, *, read: Markup, declared: str | None = None) -> Parsed:
+    """A page without menus and scripts, in the encoding that is `declared` for it, else that it declares itself.
+
+    Raises:
+        QuarantineError: `corrupt` for elements nested deeper than libxml2 follows (256).
+    """
+    if declared is None and (found := _CHARSET.search(data[:_HEAD_BYTES])):
+        declared = found[1].decode("ascii")
+    return web_text(decode(data, declared=declared), read=read)
+
+
+def web_text(text: str, *, read: Markup) -> Parsed:
+    """The same of a page that is text already."""
+    _check_depth(text)
+    title = _HTML_TITLE.search(text)
+    return Parsed(kind="html", title=html.unescape(title[1]) if title else None, elements=tuple(read(clean(text))))
+
+
+def _check_depth(text: str) -> None:
+    """libxml2 leaves out all that comes after the first element that is too deep, and unstructured does not look."""
+    parser = etree.HTMLParser()
+    etree.fromstring(text.encode("utf-8", "replace"), parser)
+    if any(error.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for error in parser.error_log):
+        raise quarantine("corrupt")
+
+
+def markdown(data: bytes, *, read: Markup) -> Parsed:
+    """Front matter is kept as text; Markdown would take its last line for a heading."""
+    text = decode(data).replace("\r\n", "\n")
+    front = _FRONT_MATTER.match(text)
+    title = _FRONT_TITLE.search(front[1]) if front else None
+    elements = [Element(text=front[1])] if front else []
+    elements += read(text[front.end() :] if front else text)
+    return Parsed(kind="md", title=title[1] if title else None, elements=tuple(elements))

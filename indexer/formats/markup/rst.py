@@ -1,0 +1,43 @@
+"""reStructuredText to elements, by docutils: what unstructured has pandoc do."""
+
+from typing import Any
+
+from docutils import nodes
+from docutils.core import publish_doctree, publish_from_doctree
+
+from indexer.formats.elements import Parsed
+from indexer.formats.markup.pages import Markup, web_text
+from indexer.formats.text import decode
+
+_SETTINGS = {
+    "_disable_config": True,
+    "doctitle_xform": False,  # a title that stands alone is a title all the same
+    "docinfo_xform": False,
+    "embed_stylesheet": False,
+    "file_insertion_enabled": False,
+    "halt_level": 5,
+    "initial_header_level": 1,
+    "line_length_limit": 2**26,  # by default a file with a line of 10,000 characters comes out empty
+    "math_output": "LaTeX",
+    "output_encoding": "unicode",
+    "raw_enabled": False,
+    "report_level": 2,
+    "smart_quotes": False,
+    "syntax_highlight": "none",
+    "warning_stream": False,
+    "xml_declaration": False,
+}
+
+
+def restructured(data: bytes, *, read: Markup) -> Parsed:
+    """Headings, lists, tables and code. No other file is included.
+
+    A directive that docutils does not know, such as one of Sphinx's, stays as it is written.
+    """
+    tree: Any = publish_doctree(decode(data), settings_overrides=_SETTINGS)
+    for section in [node for node in tree.findall(nodes.section) if "system-messages" in node["classes"]]:
+        section.parent.remove(section)
+    for message in list(tree.findall(nodes.system_message)):  # holds what could not be understood
+        message.parent.replace(message, list(message.findall(nodes.literal_block)))
+    html = publish_from_doctree(tree, writer="html5", settings_overrides=_SETTINGS)
+    return Parsed(kind="rst", title=None, elements=web_text(html, read=read).elements)

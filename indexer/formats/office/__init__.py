@@ -1,0 +1,1 @@
+"""Office programs' files: OOXML, OpenDocument, the old binary formats, and RTF."""

@@ -1,0 +1,105 @@
+"""Spreadsheets to elements."""
+
+import datetime as dt
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Literal
+
+import xlrd
+from openpyxl import load_workbook
+from xlrd.biffh import XLRDError
+from xlrd.book import Book
+from xlrd.sheet import Cell
+
+from indexer.formats.elements import Element, Parsed, quarantine
+from indexer.formats.tables import tabulate
+
+_EXACT = 2.0**53  # floats above it skip integers
+
+
+def workbook(data: bytes) -> list[Element]:
+    """The sheets of an .xlsx file. Formulas give the value they had when the file was saved."""
+    book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+    for sheet in book.worksheets:
+        sheet.reset_dimensions()  # what a file says about its size may be wrong by a million rows
+    return sheets((sheet.title, sheet.iter_rows(values_only=True)) for sheet in book.worksheets)
+
+
+def old_workbook(data: bytes) -> Parsed:
+    """The sheets of an .xls file, Excel 2.0 to 2003.
+
+    Raises:
+        QuarantineError: `encrypted`, `corrupt`.
+    """
+    try:
+        # Ragged rows: a cell in the last corner must not bring 16 million empty ones along.
+        book = xlrd.open_workbook(file_contents=data, on_demand=True, ragged_rows=True)
+        found = sheets((name, _old_rows(book, name)) for name in book.sheet_names())
+    except XLRDError as error:
+        raise quarantine("encrypted" if "encrypted" in str(error) else "corrupt") from None
+    return Parsed(kind="xls", title=None, elements=tuple(found))
+
+
+def sheets(named_rows: Iterable[tuple[str, Iterable[Sequence[object]]]]) -> list[Element]:
+    """Each sheet's name as a title, then its rows, with what stands between blank rows as a table of its own.
+
+    `page` is the number of the sheet. One without any text is left out.
+    """
+    elements: list[Element] = []
+    for number, (name, rows) in enumerate(named_rows, start=1):
+        tables = [table for region in _regions(rows) for table in tabulate(region, page=number)]
+        if tables:
+            elements += [Element(text=name, kind="title", depth=1, page=number), *tables]
+    return elements
+
+
+def _old_rows(book: Book, name: str) -> Iterator[list[object]]:
+    sheet = book.sheet_by_name(name)
+    for cells in sheet.get_rows():
+        yield [_old_value(cell, book.datemode) for cell in cells]
+    book.unload_sheet(name)
+
+
+def _old_value(cell: Cell, datemode: Literal[0, 1]) -> object:
+    match cell.ctype, cell.value:
+        case xlrd.XL_CELL_DATE, float(value):
+            with suppress(xlrd.xldate.XLDateError, OverflowError, ValueError):  # else it stays a number
+                moment = xlrd.xldate.xldate_as_datetime(value, datemode)
+                return moment.time() if value < 1 else moment
+        case xlrd.XL_CELL_BOOLEAN, value:
+            return bool(value)
+        case xlrd.XL_CELL_ERROR, int(code):
+            return xlrd.error_text_from_code.get(code)
+    return cell.value
+
+
+def _regions(rows: Iterable[Sequence[object]]) -> Iterator[list[list[str]]]:
+    """Runs of rows that hold anything, each without the empty columns at its left and right."""
+    region: list[list[str]] = []
+    for row in rows:
+        cells = [_text(value) for value in row]
+        if any(cells):
+            region.append(cells)
+        elif region:
+            yield region
+            region = []
+    if region:
+        yield region
+
+
+def _text(value: object) -> str:
+    """A cell as a reader would say it: no trailing `.0`, no midnight after a date."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case float():
+            return str(int(value)) if value.is_integer() and abs(value) < _EXACT else repr(value)
+        case dt.datetime() if value.time() == dt.time.min:
+            return value.date().isoformat()
+        case dt.datetime():
+            return value.isoformat(sep=" ", timespec="minutes")
+        case _:
+            return str(value).strip()

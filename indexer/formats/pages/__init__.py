@@ -1,0 +1,1 @@
+"""Formats that are pages to look at: PDF and pictures."""
