@@ -5,6 +5,8 @@ PENSTOCK_MASTER_KEY_FILE  file with the master key, outside the home            
 PENSTOCK_MASTER_KEY       the master key itself, in place of a file              32 bytes in base64
 PENSTOCK_REGION           where this process runs: ISO 3166-1 alpha-2, gb        default the region the home records
 PENSTOCK_ISSUERS          YAML file of the trusted issuers of tokens             default none: API keys only
+PENSTOCK_DATABASE         postgresql://USER@HOST/DATABASE of the catalog         default SQLite in the home
+PENSTOCK_DATABASE_PASSWORD_FILE  file with its password, read anew each time     default PGPASSFILE or ~/.pgpass
 """
 
 import base64
@@ -20,6 +22,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.credential import is_country
+from indexer.address import Address
 from policies import yamldoc
 from policies.errors import ManifestError, SettingsError
 
@@ -65,12 +68,18 @@ class TrustedIssuer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The settings of one process. `region` is None where the environment names none: the home's record holds then."""
+    """The settings of one process. `region` is None where the environment names none: the home's record holds then.
+
+    `database` is None where the catalog is a file in the home. `environment` is what manifests may refer to for
+    credentials: all of it but Penstock's own settings.
+    """
 
     home: Path
     master_key: Path | bytes = field(repr=False)
     region: str | None
     issuers: tuple[TrustedIssuer, ...]
+    database: Address | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def read_master_key(self) -> bytes:
         """The 32 bytes of the master key.
@@ -129,6 +138,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         master_key=_master_key_source(given, home),
         region=_region(given.get("PENSTOCK_REGION")),
         issuers=() if issuers is None else _issuers(Path(issuers)),
+        database=_database(given),
+        environment={name: value for name, value in environ.items() if not name.startswith("PENSTOCK_")},
     )
 
 
@@ -164,6 +175,17 @@ def _master_key(text: str, origin: str) -> bytes:
             f"{origin} is not {MASTER_KEY_BYTES} bytes in base64.", mend="Make one with `openssl rand -base64 32`."
         )
     return key
+
+
+def _database(given: Mapping[str, str]) -> Address | None:
+    url, file = given.get("PENSTOCK_DATABASE"), given.get("PENSTOCK_DATABASE_PASSWORD_FILE")
+    if url is not None:
+        return Address.parse(url, password_file=None if file is None else Path(file).absolute())
+    if file is not None:
+        raise SettingsError(
+            "PENSTOCK_DATABASE_PASSWORD_FILE is set, and PENSTOCK_DATABASE is not.", mend="Set both, or neither."
+        )
+    return None
 
 
 def _region(text: str | None) -> str | None:

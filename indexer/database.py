@@ -1,33 +1,44 @@
-"""SQLite opened so that commits survive power loss, deletes leave no bytes behind and writers queue."""
+"""A database and its tables: readers see one state, writers queue, and what is committed or deleted is so for good.
+
+A SQLite file, or by an operator's setting a PostgreSQL database; everything above this module sees no difference.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from sqlite3 import Connection as SqliteConnection
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from sqlalchemy import Connection, Table, create_engine, event, text
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session, SQLModel
 
-from policies.errors import ConflictError, DependencyError, IntegrityError, PenstockError
+from indexer.address import Address
+from indexer.sqlite import Sqlite
+from policies.errors import ConflictError, DependencyError, IntegrityError
+
+if TYPE_CHECKING:
+    from indexer.postgresql import Postgresql
 
 T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
 """Chosen: longer than any transaction here (one document), shorter than a person's patience."""
 MAX_VARIABLES = 10_000
-"""Values in one `IN (…)`: a third of what SQLite allows by default (https://sqlite.org/limits.html)."""
-_PRAGMAS = (
-    "journal_mode=WAL",
-    "synchronous=FULL",
-    "foreign_keys=ON",
-    "trusted_schema=OFF",
-    # Debian compiles this on, the interpreters from PyPI do not: without it a deleted row stays in the file.
-    "secure_delete=ON",
-    f"busy_timeout={BUSY_TIMEOUT_MS}",
-)
+"""Values in one `IN (…)`: a third of what SQLite allows by default (https://sqlite.org/limits.html), and a sixth of
+what PostgreSQL's protocol does."""
+
+
+class Hold(Protocol):
+    """Proof of being the one holder of a name."""
+
+    def still_held(self) -> None:
+        """Return if that is so. Asked inside `writing`, the answer is good until that transaction has ended.
+
+        Raises:
+            DependencyError: it was lost, and somebody else may hold it.
+        """
 
 
 class _Bound(Session):
@@ -41,79 +52,127 @@ class _Bound(Session):
 
 
 class Database:
-    """One SQLite file and its tables, with a session for reading and one for writing."""
+    """A SQLite file or a PostgreSQL database and its tables, with a session for reading and one for writing.
 
-    def __init__(self, path: Path, tables: Sequence[type[SQLModel]]) -> None:
-        self.path = path
-        self._engine = create_engine(
-            f"sqlite:///{path}", connect_args={"check_same_thread": False}, hide_parameters=True
-        )
-        self._writing_engine = self._engine.execution_options(writing=True)
-        self._tables: list[Table] = [SQLModel.metadata.tables[str(table.__tablename__)] for table in tables]
-        event.listen(self._engine, "connect", _on_connect)
-        event.listen(self._engine, "begin", _on_begin)
+    `name` is for messages: a file name, or the database's name. `out_of_reach` says what of deleted rows `checkpoint`
+    cannot reach, one sentence each.
+    """
+
+    def __init__(
+        self, place: Path | Address, tables: Sequence[type[SQLModel]], *, busy_timeout_ms: int = BUSY_TIMEOUT_MS
+    ) -> None:
+        self._store = _store(place, busy_timeout_ms)
+        self.name = self._store.name
+        self.out_of_reach = self._store.out_of_reach
+        self._tables = _tables(tables)
 
     def create(self) -> None:
-        """Make the tables that do not exist yet.
+        """Make the tables that do not exist yet. Any number of processes may do so at once.
 
         Raises:
             ConflictError, DependencyError, IntegrityError: as for `writing`.
         """
-        with _database_errors(self.path), self._writing_engine.begin() as connection:
-            SQLModel.metadata.create_all(connection, tables=self._tables)
+        with self._errors():
+            self._store.create(self._tables)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A session that sees one consistent state and must not write.
+        """A session that sees one consistent state and cannot write.
 
         Raises:
             DependencyError: the database cannot be read.
-            IntegrityError: the file is damaged.
+            IntegrityError: it is damaged.
         """
-        with _database_errors(self.path), self._engine.connect() as connection, _Bound(connection) as session:
+        with (
+            self._errors(reading=True),
+            self._store.reading.connect() as connection,
+            _Bound(connection) as session,
+        ):
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A session that holds the write lock from its start; committed and on the disk when the block ends.
+        """A session that holds the one write lock from its start; committed and on the disk when the block ends.
 
         Raises:
             ConflictError: another writer held the lock for longer than the busy timeout.
-            DependencyError: the database cannot be written; nothing was changed.
-            IntegrityError: the file is damaged.
+            DependencyError: the database cannot be written and nothing was changed. Where the server of a PostgreSQL
+                database was lost at the very end, all may have been.
+            IntegrityError: it is damaged.
         """
         with (
-            _database_errors(self.path),
-            self._writing_engine.begin() as connection,
+            self._errors(),
+            self._store.writing.begin() as connection,
             _Bound(connection, expire_on_commit=False) as session,
         ):
             yield session
             session.flush()
 
-    def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file and cut it to nothing, so that no deleted row is left in it.
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[Hold]:
+        """Be the one holder of a name, among all processes on this database, until the block ends.
+
+        A holder that dies, or whose host does, holds it no longer; one that was only cut off finds out by
+        `still_held`. The name is a file name: a source's, or any other without a slash.
 
         Raises:
-            ConflictError: a reader still needs the log; ask again.
+            ConflictError: another holds it.
+            DependencyError: the database cannot be reached.
         """
-        with _database_errors(self.path), self._engine.connect() as connection:
-            connection.rollback()
-            busy = _raw(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-        if busy:
-            raise ConflictError("A reader holds the write-ahead log.", mend="Run the same command again.")
+        with self._store.exclusive(name) as hold:
+            yield hold
+
+    def checkpoint(self, *deleted_from: type[SQLModel]) -> None:
+        """Leave no byte of rows that were deleted from these tables in the files of the tables and the log.
+
+        What that does not reach is told by `out_of_reach`. In a PostgreSQL database each table is written anew, and
+        nobody reads it meanwhile. In a file no table needs to be named.
+
+        Raises:
+            ConflictError: a reader still needs them; ask again.
+        """
+        with self._errors():
+            self._store.checkpoint(_tables(deleted_from))
 
     def integrity_problems(self) -> tuple[str, ...]:
-        """What SQLite's own integrity check finds, empty when all is well."""
+        """What the database's own checks find, empty when all is well; see `caveats` for what they cannot find."""
         try:
             with self.reading() as session:
-                rows = session.connection().execute(text("PRAGMA integrity_check")).scalars().all()
+                return self._store.integrity_problems(session.connection(), self._tables)
         except IntegrityError as error:
             return (error.message,)
-        return tuple(str(row) for row in rows if row != "ok")
+
+    def caveats(self) -> tuple[str, ...]:
+        """What in the way the database is run leaves something to be wished for, one sentence each."""
+        with self.reading() as session:
+            return self._store.caveats(session.connection())
+
+    def jobs_engine(self) -> Engine:
+        """A new engine for durable jobs: on a file beside this one, or on the same PostgreSQL database.
+
+        It comes with the same care for durability and deletion, and is the caller's to dispose of.
+        """
+        return self._store.jobs_engine()
 
     def close(self) -> None:
         """Close every connection."""
-        self._engine.dispose()
+        self._store.close()
+
+    @contextmanager
+    def _errors(self, *, reading: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeoutError as error:
+            raise DependencyError(
+                f"Every connection to {self.name} is in use.", mend="Retry when fewer ask at once."
+            ) from error
+        except DBAPIError as error:
+            translated = self._store.translated(error)
+            if translated is None:
+                raise
+            if reading and isinstance(translated, ConflictError):
+                raise DependencyError(translated.message, mend=translated.mend) from error
+            raise translated from error
 
 
 def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -123,44 +182,14 @@ def batched(values: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _raw(connection: Connection) -> SqliteConnection:
-    raw = connection.connection.driver_connection
-    if not isinstance(raw, SqliteConnection):
-        raise DependencyError("The database driver is not SQLite's.", mend="Use a sqlite:/// address.")
-    return raw
+def _store(place: Path | Address, busy_timeout_ms: int) -> "Sqlite | Postgresql":
+    if isinstance(place, Path):
+        return Sqlite(place, busy_timeout_ms=busy_timeout_ms)
+    # Its driver takes a tenth of a second to import, which those who have a file need not wait for.
+    from indexer.postgresql import Postgresql  # noqa: PLC0415
+
+    return Postgresql(place, busy_timeout_ms=busy_timeout_ms)
 
 
-def _on_connect(connection: SqliteConnection, _record: object) -> None:
-    # The driver's own transaction control would start transactions late and as readers.
-    connection.isolation_level = None
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _on_begin(connection: Connection) -> None:
-    # A reader that upgrades to a writer fails at once with BUSY_SNAPSHOT, whatever the timeout: ask for the lock first.
-    writing = connection.get_execution_options().get("writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-@contextmanager
-def _database_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except DatabaseError as error:
-        # The driver's own kinds below this one, such as a broken constraint, are faults of ours and stay as they are.
-        if type(error) not in (DatabaseError, OperationalError):
-            raise
-        raise _translated(error, path) from error
-
-
-def _translated(error: DBAPIError, path: Path) -> PenstockError:
-    cause = str(error.orig)
-    if type(error) is DatabaseError or "decode" in cause:
-        return IntegrityError(f"{path.name} is damaged.", mend="Restore it from its backup.")
-    if "locked" in cause or "busy" in cause:
-        return ConflictError(f"{path.name} is locked by another writer.", mend="Run the same command again.")
-    return DependencyError(
-        f"{path.name} cannot be used ({type(error.orig).__name__}).",
-        mend="Check that the disk is not full and that the file can be written, then retry.",
-    )
+def _tables(rows: Iterable[type[SQLModel]]) -> list[Table]:
+    return [SQLModel.metadata.tables[str(row.__tablename__)] for row in rows]

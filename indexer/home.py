@@ -1,18 +1,15 @@
 """The home: the one folder where everything Penstock keeps lies, except the master key."""
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from policies.errors import ConflictError, SettingsError
+from policies.errors import SettingsError
 from policies.model import GenerationId, SourceName
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a home of this version could not be read by the one before."""
 
 
@@ -41,31 +38,6 @@ class Home:
         """The folder of one generation."""
         return self.generations(source) / generation
 
-    @contextmanager
-    def sole_writer(self, source: SourceName) -> Iterator[None]:
-        """Be the one writer of a source while the block runs. The kernel lets go when the process dies, however.
-
-        Raises:
-            ConflictError: another process is at work on this source.
-        """
-        folder = self.root / "locks"
-        folder.mkdir(exist_ok=True)
-        descriptor = os.open(folder / source, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.read(descriptor, 20).decode("ascii", "replace")
-                raise ConflictError(
-                    f"Source {source!r} is being written by process {holder}.",
-                    mend="Wait for it to finish, then retry.",
-                ) from error
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-            yield
-        finally:
-            os.close(descriptor)
-
 
 def create(root: Path, *, store_region: str, now: datetime) -> Home:
     """Make a new, empty home.
@@ -88,6 +60,13 @@ def create(root: Path, *, store_region: str, now: datetime) -> Home:
             f"No home can be made in {str(root)!r} ({type(error).__name__}).", mend="Name a folder you can write to."
         ) from error
     return Home(root=root, store_region=store_region)
+
+
+def abandon(home: Home) -> None:
+    """Empty a home that `create` has just made, so that it can be made again."""
+    shutil.rmtree(home.root / "keyring", ignore_errors=True)
+    for path in home.root.iterdir():
+        path.unlink()
 
 
 def find(root: Path) -> Home:

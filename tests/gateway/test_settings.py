@@ -13,6 +13,7 @@ from gateway.settings import (
     load,
     quiet_defaults,
 )
+from indexer.address import Address
 from policies.errors import SettingsError
 
 KEY = bytes(range(32))
@@ -57,6 +58,7 @@ def test_nothing_needs_to_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         master_key=tmp_path / ".penstock" / "master.key",
         region=None,
         issuers=(),
+        database=None,
     )
     assert load({"PENSTOCK_HOME": "", "PENSTOCK_REGION": " ", "PENSTOCK_MASTER_KEY": ""}) == load({})
 
@@ -88,6 +90,7 @@ def test_everything_that_is_set_counts(tmp_path: Path) -> None:
                 claims=ClaimNames(groups=None, purposes=None, region=None, roles=None),
             ),
         ),
+        database=None,
     )
 
 
@@ -190,3 +193,21 @@ def test_libraries_are_told_to_stay_silent_and_offline(monkeypatch: pytest.Monke
     assert {name: os.environ[name] for name in quiet_defaults()} == quiet_defaults()  # noqa: TID251 - what the call is for
     assert quiet_defaults()["HF_HUB_OFFLINE"] == "1"
     assert {"DO_NOT_TRACK", "SCARF_NO_ANALYTICS", "HF_HUB_DISABLE_TELEMETRY"} <= set(quiet_defaults())
+
+
+def test_a_database_is_one_setting_and_its_password_may_be_another(tmp_path: Path) -> None:
+    url, file = "postgresql://penstock@db.example/catalog", tmp_path / "password"
+    assert load({"PENSTOCK_DATABASE": url}).database == Address.parse(url, password_file=None)
+    given = load({"PENSTOCK_DATABASE": url, "PENSTOCK_DATABASE_PASSWORD_FILE": str(file)})
+    assert given.database == Address.parse(url, password_file=file)
+    assert load({"PENSTOCK_DATABASE": " ", "PENSTOCK_DATABASE_PASSWORD_FILE": ""}).database is None
+
+
+def test_a_password_in_the_database_setting_shows_nowhere() -> None:
+    given = load({"PENSTOCK_DATABASE": "postgresql://penstock:s3cr3t@db.example/catalog"})
+    assert "s3cr3t" not in repr(given)
+    assert "s3cr3t" not in str(refusal({"PENSTOCK_DATABASE": "postgresql://penstock:s3cr3t@db.example:x/catalog"}))
+
+
+def test_a_database_password_without_a_database_is_refused(tmp_path: Path) -> None:
+    assert "PENSTOCK_DATABASE is not" in refusal({"PENSTOCK_DATABASE_PASSWORD_FILE": str(tmp_path)}).message

@@ -1,15 +1,12 @@
 import base64
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from indexer.home import Home, create, find
 from indexer.master import create_master_key
-from policies.errors import ConflictError, SettingsError
+from policies.errors import SettingsError
 from policies.model import GenerationId, SourceName
 from tests.policies.handbook import NOW
 
@@ -66,39 +63,7 @@ def test_a_folder_that_is_no_home_is_refused(tmp_path: Path) -> None:
 def test_the_record_of_a_home_is_plain(tmp_path: Path) -> None:
     create(tmp_path, store_region="gb", now=NOW)
     content = json.loads((tmp_path / "home.json").read_text())
-    assert content == {"format": 1, "store_region": "gb", "created": NOW.isoformat()}
-
-
-def test_a_source_has_one_writer_and_others_are_not_in_its_way(tmp_path: Path) -> None:
-    home = create(tmp_path, store_region="gb", now=NOW)
-    with home.sole_writer(HR), home.sole_writer(LEGAL):
-        expected = f"Source 'hr' is being written by process {os.getpid()}"
-        with pytest.raises(ConflictError, match=expected), home.sole_writer(HR):
-            pass
-    with home.sole_writer(HR):
-        pass
-
-
-HOLD = """
-import pathlib, sys, time
-from indexer.home import find
-with find(pathlib.Path(sys.argv[1])).sole_writer("hr"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_the_lock_of_a_process_that_is_killed_is_free(tmp_path: Path) -> None:
-    home = create(tmp_path, store_region="gb", now=NOW)
-    with subprocess.Popen([sys.executable, "-c", HOLD, home.root], stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "held\n"
-        with pytest.raises(ConflictError, match=f"process {child.pid}"), home.sole_writer(HR):
-            pass
-        child.kill()
-        child.wait()
-        with home.sole_writer(HR):
-            pass
+    assert content == {"format": 2, "store_region": "gb", "created": NOW.isoformat()}
 
 
 def test_a_master_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
