@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session
 
-from indexer import catalog, lexicon, vectors
+from indexer import catalog, joblog, lexicon, revisions, vectors
 from indexer.analyse import analyser_version, terms
 from indexer.content import VECTOR_DTYPE, open_text, open_vector
 from indexer.database import Database, batched
@@ -165,22 +165,28 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
 
     The caller is the source's sole writer. Repeating it is harmless.
     """
+    anchor = keyring.last_anchor()
     with database.reading() as session:
         serving = catalog.require(session, source.name).generation
-        revisions = catalog.superseded(session, source.name)
+        superseded = revisions.superseded(session, source.name)
+        unnamed: frozenset[KeyId] = frozenset()
+        if anchor is None or ledger.holds(session, anchor):
+            unnamed = keyring.document_key_ids(source.name) - revisions.ids(session) - joblog.keys(session)
     if folder.is_dir():
         for path in folder.iterdir():
             if path.name != serving:
                 _remove(path)
         _sync_folder(folder)
     # The keys first: rows without a key are found and forgotten the next time, a key without a row would stay.
-    keyring.destroy(keys=revisions)
+    # With them those that a killed process made for a document and did not come to store; not where the catalog is an
+    # older one, restored, for that one names fewer keys than are needed.
+    keyring.destroy(keys={*superseded, *unnamed})
     # In small transactions: while one lasts, no answer can be recorded.
-    for batch in batched(revisions, FORGOTTEN_AT_ONCE):
+    for batch in batched(superseded, FORGOTTEN_AT_ONCE):
         with database.writing() as session:
-            catalog.forget(session, batch)
+            revisions.forget(session, batch)
     with database.writing() as session:
-        catalog.forget_removed(session, source.name)
+        revisions.forget_removed(session, source.name)
 
 
 def _entries(

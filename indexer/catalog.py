@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, func, insert, select, update
 from sqlmodel import Session, SQLModel
 
 from indexer.keyring import KeyId
@@ -40,7 +40,9 @@ _CITED = (
 class Registration:
     """A registered source: its manifest as text, and the generation that serves it, if any.
 
-    `unpublished` says that the catalog has changed since that generation was made.
+    `unpublished` says that the catalog has changed since that generation was made. `cursor`, sealed, is where the next
+    listing may start, `listed_at` when the origin last named every document, `mirrored_at` the instant of which the
+    origin's permissions are known for every document.
     """
 
     name: SourceName
@@ -50,6 +52,9 @@ class Registration:
     generation: GenerationId | None
     generation_digest: str | None
     unpublished: bool
+    cursor: bytes | None
+    listed_at: datetime | None
+    mirrored_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +81,10 @@ class Revision:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
-    """A document with its current revision. `reason`, `stage` and `mend` are empty unless it is quarantined."""
+    """A document with its current revision. `reason`, `stage` and `mend` are empty unless it is quarantined.
+
+    `parent` is the document that it came in, such as a mail with attachments: its readers and times are the parent's.
+    """
 
     id: DocumentId
     source: SourceName
@@ -84,6 +92,7 @@ class Document:
     stamp: str
     access: Access
     revision: Revision
+    parent: DocumentId | None = None
     reason: str = ""
     stage: str = ""
     mend: str = ""
@@ -136,13 +145,14 @@ def documents(session: Session, source: SourceName) -> dict[DocumentId, Document
     return {document.id: document for document in (_document(row) for row in rows)}
 
 
-def store(session: Session, document: Document, passages: Iterable[SealedPassage]) -> None:
+def store(session: Session, document: Document, passages: Iterable[SealedPassage], *, listing: str) -> None:
     """Put a new revision of a document in place. The former one stays until a generation without it is published.
 
-    A document that is no longer indexed, or whose readers changed, is hidden from now until then.
+    `listing` names the listing that the document was found in. A document that is no longer indexed, or whose readers
+    changed, is hidden from now until then.
     """
     connection = session.connection()
-    _put(connection, document)
+    _put(connection, document, listing)
     revision = document.revision
     connection.execute(
         insert(_REVISION).values(
@@ -170,14 +180,6 @@ def store(session: Session, document: Document, passages: Iterable[SealedPassage
         connection.execute(insert(_PASSAGE), rows)
 
 
-def indexed_revisions(session: Session, source: SourceName) -> frozenset[KeyId]:
-    """The current revisions of the indexed documents of a source."""
-    statement = select(_DOCUMENT.c.revision).where(
-        _DOCUMENT.c.source == source, _DOCUMENT.c.state == DocumentState.INDEXED.value
-    )
-    return frozenset(KeyId(revision) for revision in session.connection().execute(statement).scalars())
-
-
 def hide_all(session: Session, source: SourceName) -> None:
     """Hide every document of a source until a generation is published."""
     session.connection().execute(update(_DOCUMENT).where(_DOCUMENT.c.source == source).values(hidden=True))
@@ -185,9 +187,10 @@ def hide_all(session: Session, source: SourceName) -> None:
 
 
 def reassign(session: Session, source: SourceName, accesses: Mapping[DocumentId, Access]) -> None:
-    """Give documents other readers, and hide them until a generation that knows is published."""
+    """Give documents, and what came in them, other readers; hide them until a generation that knows is published."""
     if accesses:
-        statement = update(_DOCUMENT).where(_DOCUMENT.c.id == bindparam("document"))
+        named: BindParameter[str] = bindparam("document")
+        statement = update(_DOCUMENT).where((_DOCUMENT.c.id == named) | (_DOCUMENT.c.parent == named))
         rows = [{"document": document} | _access_values(access) for document, access in accesses.items()]
         session.connection().execute(statement.values(hidden=True), rows)
         _mark_unpublished(session.connection(), source)
@@ -202,17 +205,20 @@ def amend(session: Session, document: Document) -> None:
     _put(connection, document)
     created, modified = _iso(document.revision.created), _iso(document.revision.modified)
     same = and_(_REVISION.c.created.is_not_distinct_from(created), _REVISION.c.modified.is_not_distinct_from(modified))
-    moved = update(_REVISION).where(_REVISION.c.id == document.revision.id, ~same)
+    parts = select(_DOCUMENT.c.revision).where(_DOCUMENT.c.parent == document.id)
+    own_or_part = (_REVISION.c.id == document.revision.id) | _REVISION.c.id.in_(parts)
+    moved = update(_REVISION).where(own_or_part, ~same)
     if connection.execute(moved.values(created=created, modified=modified)).rowcount:
         _mark_unpublished(connection, document.source)
 
 
 def remove(session: Session, source: SourceName, ids: Sequence[DocumentId]) -> None:
-    """Hide documents from now on; their rows go when a generation without them is published."""
+    """Hide documents, and what came in them, from now on; their rows go when a generation without them is published."""
     connection = session.connection()
     for document in ids:
         values = {"state": DocumentState.REMOVED.value, "hidden": True}
-        connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.id == document).values(values))
+        whole = (_DOCUMENT.c.id == document) | (_DOCUMENT.c.parent == document)
+        connection.execute(update(_DOCUMENT).where(whole).values(values))
     _mark_unpublished(connection, source)
 
 
@@ -249,28 +255,6 @@ def publish(session: Session, source: SourceName, generation: GenerationId, *, d
     connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.source == source, _DOCUMENT.c.hidden).values(hidden=False))
 
 
-def superseded(session: Session, source: SourceName) -> tuple[KeyId, ...]:
-    """Revisions that are no longer current, and every revision of removed documents."""
-    statement = (
-        select(_REVISION.c.id)
-        .join(_DOCUMENT, _DOCUMENT.c.id == _REVISION.c.document)
-        .where(_DOCUMENT.c.source == source)
-        .where((_REVISION.c.id != _DOCUMENT.c.revision) | (_DOCUMENT.c.state == DocumentState.REMOVED.value))
-    )
-    return tuple(KeyId(revision) for revision in session.connection().execute(statement).scalars())
-
-
-def forget(session: Session, revisions: Sequence[KeyId]) -> None:
-    """Delete superseded revisions with their passages, once no generation names them."""
-    session.connection().execute(delete(_REVISION).where(_REVISION.c.id.in_(revisions)))
-
-
-def forget_removed(session: Session, source: SourceName) -> None:
-    """Delete the rows of removed documents, once no generation names them."""
-    removed = and_(_DOCUMENT.c.source == source, _DOCUMENT.c.state == DocumentState.REMOVED.value)
-    session.connection().execute(delete(_DOCUMENT).where(removed))
-
-
 def counts(session: Session, source: SourceName) -> dict[str, int]:
     """Documents of a source by state, and the passages of its indexed documents under `passages`."""
     by_state = (
@@ -282,17 +266,6 @@ def counts(session: Session, source: SourceName) -> dict[str, int]:
     rows = {state: (number, total) for state, number, total in session.connection().execute(by_state)}
     found = {state.value: rows.get(state.value, (0, 0))[0] for state in DocumentState}
     return found | {"passages": rows.get(DocumentState.INDEXED.value, (0, 0))[1]}
-
-
-def revisions(session: Session) -> frozenset[KeyId]:
-    """Every revision there is, current or not."""
-    return frozenset(KeyId(revision) for revision in session.connection().execute(select(_REVISION.c.id)).scalars())
-
-
-def descriptions(session: Session) -> dict[KeyId, bytes]:
-    """The sealed description of every revision there is, current or not."""
-    rows = session.connection().execute(select(_REVISION.c.id, _REVISION.c.sealed))
-    return {KeyId(row.id): row.sealed for row in rows}
 
 
 def require(session: Session, source: SourceName) -> Registration:
@@ -307,10 +280,18 @@ def require(session: Session, source: SourceName) -> Registration:
     return found
 
 
-def _put(connection: Connection, document: Document) -> None:
+def _put(connection: Connection, document: Document, listing: str | None = None) -> None:
     """Write a document's row. One that is hidden stays hidden until a generation is published."""
-    access, indexed = _access_values(document.access), document.state is DocumentState.INDEXED
+    columns = [_DOCUMENT.c[name] for name in ("hidden", "state", "allow", "deny", "acl_as_of")]
+    before = connection.execute(select(*columns).where(_DOCUMENT.c.id == document.id)).first()
+    access = _access_values(document.access)
+    mirrored_at = connection.execute(select(_SOURCE.c.mirrored_at).where(_SOURCE.c.name == document.source)).scalar()
+    if document.access.as_of and mirrored_at and datetime.fromisoformat(mirrored_at) > document.access.as_of:
+        # The permissions were mirrored anew since this listing. What they said then holds; of a new document, nothing.
+        access |= {"allow": before.allow, "deny": before.deny} if before else {"allow": "[]", "deny": "[]"}
+    indexed = document.state is DocumentState.INDEXED
     values = access | {
+        "parent": document.parent,
         "state": document.state.value,
         "revision": document.revision.id,
         "stamp": document.stamp,
@@ -318,18 +299,25 @@ def _put(connection: Connection, document: Document) -> None:
         "stage": document.stage,
         "mend": document.mend,
     }
-    columns = [_DOCUMENT.c[name] for name in ("hidden", "state", *access)]
-    before = connection.execute(select(*columns).where(_DOCUMENT.c.id == document.id)).first()
+    if listing is not None:
+        values["listed_by"] = listing
     if before is None:
-        connection.execute(insert(_DOCUMENT).values(id=document.id, source=document.source, hidden=False, **values))
+        new = {"id": document.id, "source": document.source, "hidden": False, "listed_by": ""} | values
+        connection.execute(insert(_DOCUMENT).values(new))
         return
     served = before.state == DocumentState.INDEXED.value
-    same_readers = (before.allow, before.deny) == (access["allow"], access["deny"])
+    same_readers = _class_of(before.allow, before.deny, before.acl_as_of) == _class_of(**access)
     hide = before.hidden or (served and not (indexed and same_readers))
     connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.id == document.id).values(hidden=hide, **values))
-    # A class carries the age of its mirrored permissions, so an index that does not know the new one goes stale.
-    if hide or before.acl_as_of != access["acl_as_of"]:
+    if not same_readers:
+        connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.parent == document.id).values(hidden=True, **access))
+    if hide or not same_readers:
         _mark_unpublished(connection, document.source)
+
+
+def _class_of(allow: str | None, deny: str | None, acl_as_of: str | None) -> tuple[str | None, str | None, bool]:
+    # Rules of the manifest and rules of the origin are never one class: only the latter can go stale.
+    return allow, deny, acl_as_of is None
 
 
 def _mark_unpublished(connection: Connection, source: SourceName) -> None:
@@ -345,6 +333,9 @@ def _registration(row: Row[Any]) -> Registration:
         generation=GenerationId(row.generation) if row.generation else None,
         generation_digest=row.generation_digest,
         unpublished=row.unpublished,
+        cursor=row.cursor,
+        listed_at=_time(row.listed_at),
+        mirrored_at=_time(row.mirrored_at),
     )
 
 
@@ -374,6 +365,7 @@ def _document(row: Row[Any]) -> Document:
         stamp=row.stamp,
         access=access,
         revision=revision,
+        parent=DocumentId(row.parent) if row.parent else None,
         reason=row.reason,
         stage=row.stage,
         mend=row.mend,

@@ -14,22 +14,22 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
-from sqlalchemy import ColumnClause, delete, literal_column, select, update
+from sqlalchemy import delete, select, update
 from sqlmodel import Session, SQLModel
 
-from indexer import catalog
+from indexer import catalog, revisions
 from indexer.content import open_description, open_text, open_vector
 from indexer.generation import Generation
 from indexer.keyring import KeyId
 from indexer.scan import scan
 from indexer.seal import seal, unseal
-from indexer.sync import Workshop
-from indexer.tables import DocumentState, PurgeRow
+from indexer.tables import DocumentRow, DocumentState, ListedRow, PassageRow, PurgeRow, RevisionRow
+from indexer.workshop import Workshop
 from policies import ledger
 from policies.errors import IntegrityError
 from policies.manifest import Source
 from policies.model import Action, AuditEvent, DocumentId, PolicyHash, SourceName
-from policies.purge import Check, DueDocument, PurgePlan, Receipt, sign
+from policies.purge import OUT_OF_REACH, Check, DueDocument, PurgePlan, Receipt, sign
 from policies.retention import due
 
 SNIPPET_BYTES = 48
@@ -43,7 +43,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d")
 MIN_NAME_BYTES = 16
 """Chosen: a shorter title, path or line can be a word of the tables' own."""
 _PURGE = SQLModel.metadata.tables["purge"]
-_BEGUN: ColumnClause[int] = literal_column("rowid")
+_BEGUN = (_PURGE.c.begun, _PURGE.c.id)
 
 
 class Step(StrEnum):
@@ -141,7 +141,7 @@ def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
 def receipts(session: Session, source: SourceName) -> tuple[str, ...]:
     """The signed receipts of a source's finished purges, oldest first."""
     statement = select(_PURGE.c.receipt).where(_PURGE.c.source == source, _PURGE.c.receipt.is_not(None))
-    return tuple(session.connection().execute(statement.order_by(_BEGUN)).scalars())
+    return tuple(session.connection().execute(statement.order_by(*_BEGUN)).scalars())
 
 
 def _needles_name(source: SourceName, purge_id: str) -> str:
@@ -151,7 +151,7 @@ def _needles_name(source: SourceName, purge_id: str) -> str:
 
 def _unfinished(session: Session, source: SourceName) -> list[str]:
     statement = select(_PURGE.c.id).where(_PURGE.c.source == source, _PURGE.c.step != Step.RECEIPTED.value)
-    return list(session.connection().execute(statement.order_by(_BEGUN)).scalars())
+    return list(session.connection().execute(statement.order_by(*_BEGUN)).scalars())
 
 
 def _start(workshop: Workshop, source: Source, planned: PurgePlan, purge_id: str, *, actor: str) -> None:
@@ -172,6 +172,7 @@ def _start(workshop: Workshop, source: Source, planned: PurgePlan, purge_id: str
     row = PurgeRow(
         id=purge_id,
         source=planned.source,
+        begun=order.planned_at,
         step=Step.PLANNED.value,
         plan=json.dumps(asdict(order), sort_keys=True),
         needles=seal(workshop.keyring.needle_key(name), needles.dump(), place=name),
@@ -203,9 +204,9 @@ def _carry_on(workshop: Workshop, source: Source, purge_id: str, *, actor: str) 
             _move(session, purge_id, Step.RECEIPTED, needles=None)
         return None
     if step is Step.TOMBSTONED:
-        # Publishing deletes the rows and destroys their keys; the checkpoint takes them out of the write-ahead log.
+        # Publishing deletes the rows and destroys their keys; the checkpoint takes them out of the database's files.
         workshop.publish(source, actor=actor)
-        workshop.database.checkpoint()
+        workshop.database.checkpoint(DocumentRow, RevisionRow, PassageRow, ListedRow)
         with workshop.database.writing() as session:
             _move(session, purge_id, Step.PUBLISHED)
     needles = Needles.load(unseal(key, sealed or b"", place=name))
@@ -251,6 +252,7 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, order: _Order, ne
         files_scanned=files,
         bytes_scanned=bytes_read,
         checks=checks,
+        out_of_reach=(*OUT_OF_REACH, *workshop.database.out_of_reach),
     )
     signed = sign(receipt, signer=workshop.keyring.sign, public_key=workshop.keyring.public_key())
     event = AuditEvent(
@@ -272,7 +274,7 @@ def _check(workshop: Workshop, source: Source, order: _Order, needles: Needles) 
     purged = frozenset(order.keys)
     with workshop.database.reading() as session:
         registered = catalog.require(session, source.name)
-        rows = catalog.revisions(session) & purged
+        rows = revisions.ids(session) & purged
     if registered.generation is None or registered.generation_digest is None:
         raise IntegrityError(f"Source {source.name!r} has no index.", mend="Run: penstock verify --repair")
     folder = workshop.home.generation(source.name, registered.generation)
@@ -309,7 +311,7 @@ def _kept(workshop: Workshop, found: frozenset[bytes]) -> frozenset[bytes]:
     kept: set[bytes] = set()
     with workshop.database.reading() as session:
         held = [registered.manifest for registered in catalog.registrations(session)]
-        described = catalog.descriptions(session)
+        described = revisions.descriptions(session)
         for revision, key in workshop.keyring.document_keys(described).items():
             description = open_description(key, revision, described[revision])
             held += [description.origin_id, description.uri, description.title]
@@ -335,14 +337,16 @@ def _needles(workshop: Workshop, session: Session, documents: Sequence[catalog.D
     for document in documents:
         revision = document.revision.id
         stored = list(catalog.passages(session, revision))
-        sealed.add(document.revision.sealed[:_SEALED_NEEDLE_BYTES])
+        if document.revision.sealed:
+            sealed.add(document.revision.sealed[:_SEALED_NEEDLE_BYTES])
         sealed |= {part[:_SEALED_NEEDLE_BYTES] for passage in stored for part in (passage.text, passage.vector)}
         key = keys.get(revision)
         if key is None:
             # A catalog restored from before an earlier purge: nobody can open this any more, here or in a backup.
             continue
-        description = open_description(key, revision, document.revision.sealed)
-        texts |= _long((description.origin_id, description.name, description.uri, description.title))
+        if document.revision.sealed:
+            description = open_description(key, revision, document.revision.sealed)
+            texts |= _long((description.origin_id, description.name, description.uri, description.title))
         for passage in stored:
             vectors.add(open_vector(key, revision, passage.ordinal, passage.vector).tobytes())
             text = open_text(key, revision, passage.ordinal, passage.text).text

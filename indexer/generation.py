@@ -80,13 +80,20 @@ class Generation:
         """
         self.id = generation_id
         self.inventory = inventory = _verified(folder, digest)
-        self.vectors = Vectors(folder / "vectors.bin", inventory.blocks, dim=inventory.dim)
-        self.lexicon = Lexicon(folder / "lexicon")
-        with np.load(folder / "documents.npz", allow_pickle=False) as arrays:
-            self._documents: list[str] = arrays["documents"].tolist()
-            self._revisions: list[str] = arrays["revisions"].tolist()
-            self._anchors: NDArray[np.int64] = arrays["anchors"]
-            self._starts: NDArray[np.int64] = arrays["starts"]
+        try:
+            self.vectors = Vectors(folder / "vectors.bin", inventory.blocks, dim=inventory.dim)
+            self.lexicon = Lexicon(folder / "lexicon")
+            with np.load(folder / "documents.npz", allow_pickle=False) as arrays:
+                self._documents: list[str] = arrays["documents"].tolist()
+                self._revisions: list[str] = arrays["revisions"].tolist()
+                self._anchors: NDArray[np.int64] = arrays["anchors"]
+                self._starts: NDArray[np.int64] = arrays["starts"]
+        except OSError as error:
+            # Another process may have published the next generation and removed this one since it was verified.
+            raise IntegrityError(
+                f"Generation {generation_id} went away while it was opened ({type(error).__name__}).",
+                mend="Ask again. If it stays so, run: penstock verify --repair",
+            ) from error
         self._moments: list[int] = np.unique(self._anchors).tolist()
         self._held = {
             visibility.id: hashlib.sha256("\n".join(self._revisions[slice(*visibility.documents)]).encode()).hexdigest()

@@ -8,7 +8,7 @@ inside the home. Lose the master key and everything is lost: that is the point.
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -29,7 +29,7 @@ from policies.model import DocumentId, SourceName
 _CHECK_PLAIN = b"penstock master key"
 
 KeyId = NewType("KeyId", str)
-"""Names one document key: 24 random hex digits."""
+"""Names one document key: 24 hex digits, of which the first 8 are its source's and 16 are random."""
 
 
 class KeyKind(StrEnum):
@@ -39,6 +39,7 @@ class KeyKind(StrEnum):
     IDS = "ids"
     SIGNING = "signing"
     PSEUDONYMS = "pseudonyms"
+    CURSOR = "cursor"
     DOCUMENT = "document"
     NEEDLES = "needles"
 
@@ -119,6 +120,10 @@ class Keyring:
         """The opaque id of a document: the same for the same source and origin id, telling nothing about either."""
         return DocumentId(self._mac("document", source, origin_id)[:32])
 
+    def part_id(self, whole: DocumentId, path: Sequence[int]) -> DocumentId:
+        """The opaque id of what lies in a document, by the numbers that lead there. No origin id has the same."""
+        return DocumentId(self._mac("part", whole, *map(str, path))[:32])
+
     def version(self, document: DocumentId, content: bytes) -> str:
         """The opaque id of these bytes of this document.
 
@@ -137,13 +142,17 @@ class Keyring:
             key = self._pseudonyms[source] = self._obtain(KeyKind.PSEUDONYMS, source)
         return key
 
-    def new_document_key(self) -> tuple[KeyId, Key]:
-        """A fresh key for one version of a document.
+    def cursor_key(self, source: SourceName) -> Key:
+        """The key under which the catalog keeps where a source's next listing may start."""
+        return self._obtain(KeyKind.CURSOR, source)
+
+    def new_document_key(self, source: SourceName) -> tuple[KeyId, Key]:
+        """A fresh key for one version of a document of a source.
 
         Its id goes into the catalog with what it seals. A version has a key of its own, so that a crash between the
         two files leaves the older version readable and at worst an unused key here (see `document_key_ids`).
         """
-        key_id, key = KeyId(secrets.token_hex(12)), new_key()
+        key_id, key = KeyId(self._prefix(source) + secrets.token_hex(8)), new_key()
         name = _key_id(KeyKind.DOCUMENT, key_id)
         with self.database.writing() as session:
             session.connection().execute(insert(_KEY).values(id=name, wrapped=seal(self._master, key, place=name)))
@@ -154,9 +163,10 @@ class Keyring:
         names = {_key_id(KeyKind.DOCUMENT, key_id): key_id for key_id in ids}
         return {names[name]: key for name, key in self._unwrapped(names).items()}
 
-    def document_key_ids(self) -> frozenset[KeyId]:
-        """Every document key there is, so that those no catalog row names can be destroyed."""
-        return frozenset(map(KeyId, self._owners(KeyKind.DOCUMENT)))
+    def document_key_ids(self, source: SourceName | None = None) -> frozenset[KeyId]:
+        """Every document key there is, or every one of a source, so that those nothing names can be destroyed."""
+        ids = frozenset(map(KeyId, self._owners(KeyKind.DOCUMENT)))
+        return ids if source is None else frozenset(key for key in ids if key.startswith(self._prefix(source)))
 
     def held_needle_key(self, purge: str) -> Key | None:
         """The key of a purge that began, None where it was finished and its key destroyed."""
@@ -220,6 +230,12 @@ class Keyring:
                 )
         return heads
 
+    def last_anchor(self) -> Head | None:
+        """The youngest anchored head, whose signature is not looked at here; None before the first."""
+        with self.database.reading() as session:
+            row = session.connection().execute(select(_ANCHOR).order_by(_ANCHOR.c.sequence.desc()).limit(1)).first()
+        return Head(sequence=row.sequence, hash=row.hash) if row else None
+
     def sign(self, message: bytes) -> bytes:
         """The Ed25519 signature of this home over a message, 64 bytes."""
         return self._signing.sign(message)
@@ -238,6 +254,9 @@ class Keyring:
             len(raw).to_bytes(4, "big") + raw for raw in (part.encode("utf-8", "surrogatepass") for part in parts)
         )
         return hmac.new(self._ids, message, hashlib.sha256).hexdigest()
+
+    def _prefix(self, source: SourceName) -> str:
+        return self._mac("keys", source)[:8]
 
     def _owners(self, kind: KeyKind) -> frozenset[str]:
         prefix = _key_id(kind)

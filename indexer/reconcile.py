@@ -9,10 +9,10 @@ from types import MappingProxyType
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
-from indexer import catalog
+from indexer import catalog, joblog, revisions
 from indexer.generation import Generation
-from indexer.sync import Workshop
 from indexer.tables import DocumentState
+from indexer.workshop import Workshop
 from policies import ledger
 from policies.errors import IntegrityError
 from policies.manifest import parse
@@ -62,7 +62,7 @@ def verify(workshop: Workshop) -> tuple[Finding, ...]:
     or as an orphaned key.
     """
     findings = [
-        Finding(fault=Fault.DATABASE, source="", what=f"{database.path.name}: {problem}")
+        Finding(fault=Fault.DATABASE, source="", what=f"{database.name}: {problem}")
         for database in (workshop.database, workshop.keyring.database)
         for problem in database.integrity_problems()
     ]
@@ -91,14 +91,14 @@ def repair(workshop: Workshop, findings: Sequence[Finding], *, actor: str) -> No
     with ExitStack() as writers:
         # All of them, because a key that a sync has just made is not yet named by the catalog.
         for name in registered:
-            writers.enter_context(workshop.home.sole_writer(name))
+            writers.enter_context(workshop.database.exclusive(name))
         wanted = {finding.source for finding in findings if finding.fault in REPAIRABLE}
         for source in (registered[name] for name in registered if name in wanted):
             workshop.rebuild(parse(source.manifest, path=str(source.manifest_path)), actor=actor)
         if not any(finding.fault in (Fault.DATABASE, Fault.AUDIT) for finding in findings):
             # A catalog that is damaged, or older than its audit's anchors, names fewer keys than are needed.
             with workshop.database.reading() as session:
-                orphaned = workshop.keyring.document_key_ids() - catalog.revisions(session)
+                orphaned = workshop.keyring.document_key_ids() - revisions.ids(session) - joblog.keys(session)
             workshop.keyring.destroy(keys=orphaned)
 
 
@@ -106,7 +106,9 @@ def _audit(workshop: Workshop, session: Session) -> Iterator[Finding]:
     try:
         problems = ledger.verify(ledger.records(session), workshop.keyring.anchors())
     except (IntegrityError, OperationalError) as error:
-        # SQLite's driver refuses bytes that are no text any more.
+        # SQLite's driver refuses bytes that are no text any more. A server that is away is no finding.
+        if isinstance(error, OperationalError) and "decode" not in str(error.orig):
+            raise
         yield Finding(fault=Fault.AUDIT, source="", what=str(error))
         return
     for problem in problems:
@@ -114,12 +116,12 @@ def _audit(workshop: Workshop, session: Session) -> Iterator[Finding]:
 
 
 def _keys(workshop: Workshop, session: Session) -> Iterator[Finding]:
-    keys, revisions = workshop.keyring.document_key_ids(), catalog.revisions(session)
-    for revision in sorted(revisions - keys):
+    keys, known = workshop.keyring.document_key_ids() - joblog.keys(session), revisions.ids(session)
+    for revision in sorted(known - keys):
         yield Finding(
             fault=Fault.KEY_MISSING, source="", what=f"revision {revision} cannot be read: sync its source again"
         )
-    for key in sorted(keys - revisions):
+    for key in sorted(keys - known):
         yield Finding(fault=Fault.KEY_ORPHANED, source="", what=f"key {key}")
 
 

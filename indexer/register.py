@@ -8,8 +8,8 @@ from pathlib import Path
 from indexer import catalog
 from indexer.content import open_description
 from indexer.keyring import Keyring
-from indexer.sync import Workshop
 from indexer.tables import DocumentState
+from indexer.workshop import Workshop
 from policies import ledger, plan
 from policies.manifest import Source, parse
 from policies.model import Access, Action, AuditEvent, DocumentId
@@ -68,7 +68,7 @@ def apply(workshop: Workshop, source: Source, *, manifest: str, path: Path, acto
     Raises:
         ConflictError: another process is at work on this source.
     """
-    with workshop.home.sole_writer(source.name):
+    with workshop.database.exclusive(source.name):
         now = workshop.clock()
         with workshop.database.reading() as session:
             registered = catalog.registration(session, source.name)
@@ -108,9 +108,12 @@ def _accesses(keyring: Keyring, source: Source, documents: list[catalog.Document
     keys = keyring.document_keys(document.revision.id for document in documents)
     nobody = Access(allow=frozenset(), deny=frozenset())
     accesses: dict[DocumentId, Access] = {}
-    for document in documents:
+    # What came in another document has that one's readers, so it comes behind.
+    for document in sorted(documents, key=lambda document: document.parent is not None):
         revision = document.revision
-        if revision.id in keys:
+        if document.parent is not None:
+            accesses[document.id] = accesses.get(document.parent, nobody)
+        elif revision.id in keys:
             description = open_description(keys[revision.id], revision.id, revision.sealed)
             accesses[document.id] = source.access_for(description.origin_id) or nobody
         else:

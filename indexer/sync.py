@@ -1,166 +1,60 @@
-"""Bringing the catalog and the index of a source to what its origin holds now.
+"""Bringing the catalog and the index of a source to what its origin holds now, as a job that can go on anywhere.
 
-Every listed document ends as indexed, unchanged or quarantined with a reason. Each is stored by one transaction, so a
-killed sync loses nothing and the next one goes on.
+The origin is listed, and what must be looked at is kept, sealed, until the job ends; then each document is taken in by
+one transaction that also writes down its outcome; at last what is gone is removed and the index published. A killed
+job goes on behind the last document that was stored.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Final
 
-from connectors.base import Connector, Delete, Listing, Refused, SourceDocument, Upsert
-from indexer import catalog
-from indexer.analyse import analyser_version
-from indexer.build import build, collect, publish
-from indexer.database import Database
-from indexer.generation import read_inventory
-from indexer.home import Home
-from indexer.ingest import Stages, empty_revision, fingerprint, ingest
-from indexer.keyring import Keyring
+from connectors.base import Change, Connector, Cursor, Delete, Finished, Refused, SourceDocument, Upsert
+from indexer import catalog, joblog, listings
+from indexer.database import Hold
+from indexer.joblog import Job, JobId, JobState
+from indexer.run import Run
+from indexer.seal import Key, seal, unseal
 from indexer.tables import DocumentState
+from indexer.take import NOBODY, Outcome, Taken, Taker, same_readers
+from indexer.workshop import Workshop
 from policies import ledger
 from policies.decide import SENTENCES, admit
-from policies.errors import ConflictError, IntegrityError, PenstockError, QuarantineError, RefusedError
+from policies.errors import ConflictError, RefusedError
 from policies.manifest import Source
-from policies.model import Access, Action, AuditEvent, DocumentId, GenerationId, Node, Reason
+from policies.model import Access, Action, AuditEvent, DocumentId
 
-
-class Outcome(StrEnum):
-    """What became of a document in a sync. Every listed one is one of the first three."""
-
-    INDEXED = "indexed"
-    UNCHANGED = "unchanged"
-    QUARANTINED = "quarantined"
-    REMOVED = "removed"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """How far a sync is, in documents, and what became of the last one."""
-
-    done: int
-    listed: int
-    outcome: Outcome
+BATCH: Final = 500
+"""Documents of a listing that are settled by one transaction (chosen: some 20 ms of the write lock)."""
+FULL_LISTING_EVERY: Final = timedelta(days=1)
+"""Chosen: an origin that reports its deletes is nevertheless asked for everything this often."""
+PUBLISH_EVERY_S: Final = 60.0
+"""Chosen: while a sync goes on, what it has stored becomes searchable this often, or later where publishing is slow."""
+PUBLISH_SHARE: Final = 0.05
+"""Chosen: the share of a sync's time that publishing on the way may take."""
+MAX_NAMED: Final = 1000
+"""Documents that a job names of those it would remove (chosen)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
-    """What a sync did. `counts` has every Outcome, `reasons` counts quarantined documents by reason.
+class _Listed:
+    """What is kept of a listed document until it is taken: as the origin described it, and who may read it."""
 
-    `skipped_parts` counts attachments and embedded files, in what was newly indexed, that were not read.
-    """
-
-    counts: Mapping[Outcome, int]
-    reasons: Mapping[str, int]
-    skipped_parts: int
-    generation: GenerationId
-
-    @property
-    def listed(self) -> int:
-        """How many documents the origin lists."""
-        return sum(number for outcome, number in self.counts.items() if outcome is not Outcome.REMOVED)
+    item: SourceDocument | Refused
+    access: Access
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Workshop:
-    """What changing a source needs. `clock` gives the present (UTC, aware), `new_id` a fresh random id."""
-
-    home: Home
-    database: Database
-    keyring: Keyring
-    stages: Stages
-    node: Node
-    clock: Callable[[], datetime]
-    new_id: Callable[[], str]
-
-    def record(self, source: Source, actor: str, action: Action, detail: Mapping[str, str | int]) -> None:
-        """Put an act on a source into the audit, durably, and anchor it."""
-        event = AuditEvent(
-            actor=actor, action=action, objects=(source.name,), policy_hash=source.policy_hash, detail=dict(detail)
-        )
-        now = self.clock()
-        with self.database.writing() as session:
-            head = ledger.append(session, event, now=now)
-        self.keyring.anchor(head, now=now)
-
-    @contextmanager
-    def sole_writer(self, source: Source) -> Iterator[None]:
-        """Be the one writer of a source while the block runs.
-
-        Raises:
-            ConflictError: another process is at work on it, or another manifest was put in force meanwhile.
-        """
-        with self.home.sole_writer(source.name):
-            with self.database.reading() as session:
-                registered = catalog.require(session, source.name)
-            if registered.policy_hash != source.policy_hash:
-                raise ConflictError(
-                    f"Another manifest of {source.name!r} was put in force.", mend="Run the same command again."
-                )
-            yield
-
-    def publish(self, source: Source, *, actor: str) -> GenerationId:
-        """Rebuild a source's index if it is not of the present catalog or code; the id of the one that serves.
-
-        The caller is the source's sole writer.
-        """
-        with self.database.reading() as session:
-            registered = catalog.require(session, source.name)
-        if registered.generation is None or registered.unpublished or not self._can_serve(registered):
-            return self.rebuild(source, actor=actor)
-        collect(self.database, self.keyring, source, self.home.generations(source.name))
-        return registered.generation
-
-    def _can_serve(self, registered: catalog.Registration) -> bool:
-        """Whether the generation was made by the embedder and the analyser that queries are made by now."""
-        if registered.generation is None or registered.generation_digest is None:
-            return False
-        folder = self.home.generation(registered.name, registered.generation)
-        try:
-            inventory = read_inventory(folder, digest=registered.generation_digest)
-        except IntegrityError:
-            return False
-        return (inventory.embedder, inventory.analyser) == (self.stages.embedder_identity.key, analyser_version())
-
-    def rebuild(self, source: Source, *, actor: str) -> GenerationId:
-        """Build a generation from the catalog and publish it. The caller is the source's sole writer."""
-        folder = self.home.generations(source.name)
-        identity = self.stages.embedder_identity
-        built = build(
-            self.database,
-            self.keyring,
-            source,
-            folder,
-            generation=GenerationId(self.new_id()),
-            embedder=identity.key,
-            dim=identity.dim,
-        )
-        publish(self.database, source, built, actor=actor, now=self.clock())
-        collect(self.database, self.keyring, source, folder)
-        return built.id
-
-
-def sync(
-    workshop: Workshop,
-    source: Source,
-    connector: Connector,
-    *,
-    actor: str,
-    progress: Callable[[Progress], None],
-    confirm_deletes: bool,
-    retry_quarantined: bool,
-) -> Report:
-    """Bring a source to what its origin holds now.
-
-    `retry_quarantined` looks at quarantined documents again even where their bytes did not change.
+@contextmanager
+def opened(workshop: Workshop, source: Source, connector: Connector, job: Job) -> Iterator[Run]:
+    """A sync of a source while the block runs. Its options are `confirm_deletes` and `retry_quarantined`.
 
     Raises:
         ConflictError: another process is at work on this source.
-        RefusedError: the policy admits nothing here and now, and nothing was touched; or more documents would be
-            removed than the source's limit allows, and none was, but everything else was done.
-        DependencyError, OSError: the origin, a sandbox or the disk failed. What was stored stays; sync again.
+        RefusedError: the policy admits nothing here and now, and nothing was touched.
     """
     now = workshop.clock()
     refusal = admit(source=source, anchor=now, node=workshop.node, now=now)
@@ -170,230 +64,269 @@ def sync(
             f"Nothing of {source.name!r} ({source.state}) may be taken in here and now: {SENTENCES[refusal.reason]}",
             mend="Mend its manifest or the place where this runs, then sync again. What is indexed was left as it is.",
         )
-    with workshop.sole_writer(source):
-        run = _Run(workshop, source, connector, retry_quarantined=retry_quarantined)
-        workshop.record(source, actor, Action.SYNC_STARTED, {})
-        run.take_in(progress)
-        too_many = run.drop_missing(confirmed=confirm_deletes)
-        generation = workshop.publish(source, actor=actor)
-        workshop.record(source, actor, Action.SYNC_FINISHED, {outcome.value: n for outcome, n in run.counts.items()})
-    if too_many is not None:
-        raise too_many
-    return Report(counts=run.counts, reasons=run.reasons, skipped_parts=run.skipped_parts, generation=generation)
+    with workshop.sole_writer(source) as hold:
+        yield _SyncRun(workshop, source, connector, job, hold)
 
 
-_NOBODY = Access(allow=frozenset(), deny=frozenset())
-_PASSING = frozenset({"unreadable", "changed", "timeout", "crashed", "out_of_memory", "redaction_timeout"})
-"""Reasons that may be gone the next time. An indexed document is kept as it was, and a quarantined one tried again."""
-_WITHOUT_A_NAME = frozenset({Reason.RETENTION_PASSED.value, "tombstoned"})
-"""Reasons for which not even the name of a document is kept: nobody may look at it any more."""
-
-
-class _Run:
+class _SyncRun:
     """One sync while it runs. The caller is the source's sole writer."""
 
-    def __init__(self, workshop: Workshop, source: Source, connector: Connector, *, retry_quarantined: bool) -> None:
-        self.counts = dict.fromkeys(Outcome, 0)
-        self.reasons: dict[str, int] = {}
-        self.skipped_parts = 0
+    def __init__(self, workshop: Workshop, source: Source, connector: Connector, job: Job, hold: Hold) -> None:
         self._workshop = workshop
         self._source = source
         self._connector = connector
-        self._retry = retry_quarantined
-        self._made_by = workshop.keyring.fingerprint(fingerprint(workshop.stages, source))
-        self._tombstones = workshop.keyring.tombstones()
-        self._keys = workshop.keyring.document_key_ids()
-        self._seen: set[DocumentId] = set()
-        self._gone: set[DocumentId] = set()
-        self._complete = False
+        self._job = job
+        self._hold = hold
+        self._taker = Taker(
+            workshop, source, connector, listing=job.id, retry=job.options.get("retry_quarantined", False)
+        )
+        self._published = workshop.clock()
+        self._publishing_s = 0.0
+
+    def prepare(self) -> int:
+        """List the origin. The number of documents that have to be looked at.
+
+        Raises:
+            RefusedError: the origin refuses. DependencyError: it is away; ask again.
+        """
+        workshop, source = self._workshop, self._source
         with workshop.database.reading() as session:
-            self._known = catalog.documents(session, source.name)
+            job, registered = joblog.job(session, self._job.id), catalog.require(session, source.name)
+        if job.total is not None:
+            return job.total
+        began = workshop.clock()
+        if job.key is None:
+            workshop.record(source, job.actor, Action.SYNC_STARTED, {"job": job.id})
+        key_id, key = workshop.keyring.new_document_key(source.name)
+        with workshop.database.writing() as session:
+            joblog.begin_listing(session, job.id, key_id)
+        listing = self._connector.list(self._cursor(registered, began))
+        pending, finished = 0, None
+        while batch := list(islice(listing, BATCH)):
+            finished = next((change for change in batch if isinstance(change, Finished)), finished)
+            changes = [change for change in batch if not isinstance(change, Finished)]
+            pending += self._settle(changes, began, key, pending)
+        complete = finished is not None and finished.complete
+        with workshop.database.writing() as session:
+            known = sum(document.parent is None for document in self._taker.known.values())
+            notes = {"complete": complete, "began": began.isoformat(), "known": known}
+            joblog.end_listing(session, job.id, pending, notes)
+            if finished is not None and finished.cursor is not None:
+                joblog.list_documents(session, job.id, [(_CURSOR, _seal_cursor(key, job.id, finished.cursor))])
+            if complete and source.mirrors_access:
+                listings.mirror(session, source.name, at=began)
+        return pending
 
-    def take_in(self, progress: Callable[[Progress], None]) -> None:
-        """Take in every document the origin lists."""
-        listing = self._connector.list(None)
-        items = list(self._listed(listing))
-        self._complete = listing.complete
-        mirrored = self._connector.permissions([item for item in items if isinstance(item, SourceDocument)])
-        for done, item in enumerate(items, start=1):
-            outcome = self._take(item, mirrored.get(item.origin_id))
-            self.counts[outcome] += 1
-            progress(Progress(done=done, listed=len(items), outcome=outcome))
+    def do(self, unit: int) -> str:
+        """Take in one document. What became of it."""
+        with self._workshop.database.reading() as session:
+            job = joblog.job(session, self._job.id)
+            sealed, outcome = joblog.listed(session, job.id, unit)
+        if outcome is not None:
+            return outcome
+        item = _open_listed(self._listing_key(job), job.id, unit, sealed)
+        taken = self._taker.take(item.item, item.access)
+        with self._workshop.database.writing() as session:
+            # Inside: the answer holds until this is committed.
+            self._hold.still_held()
+            if taken.change is not None:
+                taken.change(session)
+            joblog.record(session, job.id, unit, taken.outcome.value, taken.counts)
+        self._publish_on_the_way(job)
+        return taken.outcome.value
 
-    def drop_missing(self, *, confirmed: bool) -> RefusedError | None:
+    def finish(self) -> None:
+        """Remove what is gone, publish, and end the job: finished, or held where too much would be removed."""
+        workshop, source = self._workshop, self._source
+        with workshop.database.reading() as session:
+            job = joblog.job(session, self._job.id)
+        complete, began = bool(job.notes["complete"]), datetime.fromisoformat(job.notes["began"])
+        self._hold.still_held()
+        held = self._remove_missing(job, complete=complete)
+        generation = workshop.publish(source, actor=job.actor)
+        cursor = self._next_cursor(job) if held is None else None
+        now = workshop.clock()
+        with workshop.database.writing() as session:
+            listings.listed(session, source.name, cursor=cursor, at=began if complete else None)
+            joblog.note(session, job.id, {"generation": generation})
+            tally = joblog.job(session, job.id).tally
+            joblog.end(session, job.id, JobState.HELD if held else JobState.FINISHED, now=now, error=held)
+            event = AuditEvent(
+                actor=job.actor,
+                action=Action.SYNC_FINISHED,
+                objects=(source.name, job.id),
+                policy_hash=source.policy_hash,
+                detail={outcome.value: tally.get(outcome.value, 0) for outcome in Outcome},
+            )
+            head = ledger.append(session, event, now=now)
+        workshop.keyring.anchor(head, now=now)
+        if job.key is not None:
+            workshop.keyring.destroy(keys=[job.key])
+
+    def _settle(self, changes: Iterable[Change], began: datetime, key: Key, first: int) -> int:
+        """Put away what is as it was, and keep the rest to be looked at. How many those are."""
+        workshop, source, job = self._workshop, self._source, self._job
+        document_id = workshop.keyring.document_id
+        items = [_item(change) for change in changes]
+        documents = [item for item in items if isinstance(item, SourceDocument)]
+        mirrored = self._connector.permissions(documents) if source.mirrors_access else {}
+        marks: dict[DocumentId, str] = {}
+        readers: dict[DocumentId, Access] = {}
+        pending: list[tuple[int, bytes]] = []
+        settled: list[Taken] = []
+        for change, item in zip(changes, items, strict=True):
+            document = document_id(source.name, _origin_id(change))
+            marks[document] = _gone(job.id) if item is None else job.id
+            if item is None:
+                continue
+            access = _access(source, item, mirrored.get(item.origin_id), began)
+            taken = self._taker.settle(item, access)
+            if taken is not None:
+                settled.append(taken)
+                continue
+            known = self._taker.known.get(document)
+            served = known is not None and known.state is DocumentState.INDEXED
+            if known and served and source.mirrors_access and not same_readers(known.access, access):
+                # Now, not when its turn comes: from here on the mirror is as old as this listing.
+                readers[document] = access
+            ordinal = first + len(pending)
+            pending.append((ordinal, _seal_listed(key, job.id, ordinal, _Listed(item=item, access=access))))
+        with workshop.database.writing() as session:
+            listings.see(session, marks)
+            catalog.reassign(session, source.name, readers)
+            for taken in settled:
+                if taken.change is not None:
+                    taken.change(session)
+            joblog.list_documents(session, job.id, pending)
+            joblog.count(session, job.id, _sum(taken.counts for taken in settled))
+        return len(pending)
+
+    def _remove_missing(self, job: Job, *, complete: bool) -> RefusedError | None:
         """Hide what the origin no longer has; the refusal, and nothing hidden, where it is too much unconfirmed."""
-        known = self._known.keys()
-        missing = sorted((self._gone & known) | (known - self._seen if self._complete else set()))
-        allowed = self._source.limits.max_deletes
-        if not confirmed and len(missing) > allowed * len(self._known):
+        workshop, source = self._workshop, self._source
+        with workshop.database.reading() as session:
+            missing = listings.missing(session, source.name, listing=job.id, gone=_gone(job.id), complete=complete)
+            known = catalog.documents(session, source.name)
+        counted = [document for document in missing if known[document].parent is None]
+        whole = int(job.notes["known"])
+        allowed = source.limits.max_deletes
+        if not job.options.get("confirm_deletes") and len(counted) > allowed * whole:
+            with workshop.database.writing() as session:
+                joblog.note(session, job.id, {"would_remove": sorted(counted)[:MAX_NAMED]})
+                joblog.count(session, job.id, {"would_remove": len(counted)})
             return RefusedError(
-                f"{len(missing)} of {len(self._known)} documents of {self._source.name!r} are gone from the origin, "
+                f"{len(counted)} of {whole} documents of {source.name!r} are gone from the origin, "
                 f"more than the {allowed:.0%} that limits.max_deletes allows. Nothing was removed.",
-                mend="If that is right, run the sync again with --confirm-deletes.",
+                mend=f"If that is right, run: penstock sync {source.name} --confirm",
             )
         if missing:
-            with self._workshop.database.writing() as session:
-                catalog.remove(session, self._source.name, missing)
-            self.counts[Outcome.REMOVED] = len(missing)
+            with workshop.database.writing() as session:
+                catalog.remove(session, source.name, missing)
+                joblog.count(session, job.id, {Outcome.REMOVED.value: len(counted)})
         return None
 
-    def _listed(self, listing: Listing) -> Iterator[SourceDocument | Refused]:
-        for change in listing.changes:
-            match change:
-                case Upsert(document=document):
-                    self._gone.discard(self._workshop.keyring.document_id(self._source.name, document.origin_id))
-                    yield document
-                case Refused():
-                    yield change
-                case Delete(origin_id=origin_id):
-                    self._gone.add(self._workshop.keyring.document_id(self._source.name, origin_id))
+    def _publish_on_the_way(self, job: Job) -> None:
+        now = self._workshop.clock()
+        since_s = (now - self._published).total_seconds()
+        if since_s >= max(PUBLISH_EVERY_S, self._publishing_s / PUBLISH_SHARE):
+            self._workshop.publish(self._source, actor=job.actor)
+            self._published = self._workshop.clock()
+            self._publishing_s = (self._published - now).total_seconds()
 
-    def _take(self, item: SourceDocument | Refused, mirrored: Access | None) -> Outcome:
-        document = self._workshop.keyring.document_id(self._source.name, item.origin_id)
-        self._seen.add(document)
-        access = self._source.access_for(item.origin_id, mirrored=mirrored) or _NOBODY
-        if isinstance(item, Refused):
-            refusal = QuarantineError("It must not be read.", reason=item.reason, stage="fetch", mend=item.mend)
-            return self._quarantine(document, _nameless(item.origin_id), refusal, access)
-        try:
-            return self._take_document(document, item, access)
-        except QuarantineError as error:
-            return self._quarantine(document, item, error, access)
-        except (PenstockError, OSError, MemoryError):
-            raise
-        except Exception as error:  # noqa: BLE001 - one document must not stop the run; it is recorded, not lost
-            unexpected = QuarantineError(
-                "It could not be processed.",
-                reason="internal_error",
-                stage="ingest",
-                mend=f"Report a fault of Penstock: {type(error).__name__}.",
-            )
-            return self._quarantine(document, item, unexpected, access)
+    def _cursor(self, registered: catalog.Registration, now: datetime) -> Cursor | None:
+        """Where the listing may start; None where everything must be seen: when in doubt, that is."""
+        recent = registered.listed_at is not None and now - registered.listed_at < FULL_LISTING_EVERY
+        if registered.cursor is None or not recent or self._taker.unsettled:
+            return None
+        key = self._workshop.keyring.cursor_key(self._source.name)
+        held = json.loads(unseal(key, registered.cursor, place=f"{self._source.name}:cursor"))
+        made_for = [self._taker.made_by, self._source.policy_hash]
+        return Cursor(held["cursor"]) if held["made_for"] == made_for else None
 
-    def _take_document(self, document: DocumentId, item: SourceDocument, access: Access) -> Outcome:
-        workshop, source, known = self._workshop, self._source, self._known.get(document)
-        now = workshop.clock()
-        ingested = known.revision.ingested if known else now
-        refusal = admit(
-            source=source,
-            anchor=source.anchor(created=item.created, modified=item.modified, ingested=ingested),
-            node=workshop.node,
-            now=now,
-        )
-        if refusal is not None:
-            if known and known.state is DocumentState.INDEXED and refusal.reason is Reason.RETENTION_PASSED:
-                # It is not shown any more. Deleting it is the purge's part, with a receipt.
-                return self._leave(known, item, known.access, stamp=known.stamp)
-            raise QuarantineError(
-                "The source's policy does not admit it.",
-                reason=refusal.reason.value,
-                stage="admit",
-                mend="See what the source's manifest says of retention and residency.",
-            )
-        stamp = self._stamp(item)
-        if known and stamp and known.stamp == stamp and self._is_settled(known):
-            return self._leave(known, item, access, stamp=stamp)
-        content = self._connector.fetch(item, max_bytes=source.limits.max_document_bytes)
-        version = workshop.keyring.version(document, content)
-        if (document, version) in self._tombstones:
-            raise QuarantineError(
-                "This content of it was purged and must not come back.",
-                reason="tombstoned",
-                stage="admit",
-                mend="Delete it at its origin. Another version of it would be taken in.",
-            )
-        if known and known.revision.version == version and self._is_settled(known):
-            return self._leave(known, item, access, stamp=stamp)
-        try:
-            made = ingest(
-                workshop.stages,
-                workshop.keyring,
-                source,
-                item,
-                content,
-                version=version,
-                made_by=self._made_by,
-                ingested=self._ingested(known, version),
-            )
-        except QuarantineError as error:
-            return self._quarantine(document, item, error, access, version=version)
-        stored = catalog.Document(
-            id=document,
-            source=source.name,
-            state=DocumentState.INDEXED,
-            stamp=stamp,
-            access=access,
-            revision=made.revision,
-        )
-        with workshop.database.writing() as session:
-            catalog.store(session, stored, made.passages)
-        self.skipped_parts += made.revision.skipped_parts
-        return Outcome.INDEXED
+    def _next_cursor(self, job: Job) -> bytes | None:
+        with self._workshop.database.reading() as session:
+            sealed = joblog.listed_or_none(session, job.id, _CURSOR)
+        if sealed is None:
+            return None
+        cursor = unseal(self._listing_key(job), sealed, place=f"{job.id}:cursor").decode("utf-8", "surrogatepass")
+        content = {"cursor": cursor, "made_for": [self._taker.made_by, self._source.policy_hash]}
+        key = self._workshop.keyring.cursor_key(self._source.name)
+        return seal(key, json.dumps(content).encode(), place=f"{self._source.name}:cursor")
 
-    def _ingested(self, known: catalog.Document | None, version: str) -> datetime:
-        """When these bytes of a document first came, quarantined or not."""
-        same = known is not None and version and known.revision.version == version
-        return known.revision.ingested if known and same else self._workshop.clock()
-
-    def _stamp(self, item: SourceDocument) -> str:
-        """The origin's change stamp as it may be kept: an ETag can be a hash of the content."""
-        return self._workshop.keyring.fingerprint(item.stamp) if item.stamp else ""
-
-    def _is_settled(self, known: catalog.Document) -> bool:
-        """Whether the same bytes would come to the same end."""
-        if known.revision.fingerprint != self._made_by or known.revision.id not in self._keys:
-            return False
-        final = known.stage == "parse" and known.reason not in _PASSING
-        return known.state is DocumentState.INDEXED or (final and not self._retry)
-
-    def _is_as_it_was(self, known: catalog.Document, item: SourceDocument, error: QuarantineError) -> bool:
-        was = (known.state, known.reason, known.stage, known.stamp, known.revision.fingerprint)
-        return was == (DocumentState.QUARANTINED, error.reason, error.stage, self._stamp(item), self._made_by)
-
-    def _leave(self, known: catalog.Document, item: SourceDocument, access: Access, *, stamp: str) -> Outcome:
-        """Keep a document whose bytes did not change, with its present times and access rules."""
-        if known.state is DocumentState.QUARANTINED:
-            self.reasons[known.reason] = self.reasons.get(known.reason, 0) + 1
-            return Outcome.QUARANTINED
-        times = replace(known.revision, created=item.created, modified=item.modified)
-        present = replace(known, stamp=stamp, access=access, revision=times)
-        if present != known:
-            with self._workshop.database.writing() as session:
-                catalog.amend(session, present)
-        return Outcome.UNCHANGED
-
-    def _quarantine(
-        self, document: DocumentId, item: SourceDocument, error: QuarantineError, access: Access, *, version: str = ""
-    ) -> Outcome:
-        """Quarantine a document. One that is indexed stays as it was, but for its readers, if the reason may pass."""
-        workshop, known = self._workshop, self._known.get(document)
-        self.reasons[error.reason] = self.reasons.get(error.reason, 0) + 1
-        if known and known.state is DocumentState.INDEXED and error.reason in _PASSING:
-            as_before = replace(item, created=known.revision.created, modified=known.revision.modified)
-            self._leave(known, as_before, access, stamp=known.stamp)
-            return Outcome.QUARANTINED
-        if known and self._is_as_it_was(known, item, error):
-            return Outcome.QUARANTINED
-        described = _nameless("") if error.reason in _WITHOUT_A_NAME else item
-        ingested = self._ingested(known, version)
-        revision = empty_revision(
-            workshop.keyring, described, version=version, made_by=self._made_by, ingested=ingested
-        )
-        stored = catalog.Document(
-            id=document,
-            source=self._source.name,
-            state=DocumentState.QUARANTINED,
-            stamp=self._stamp(item),
-            access=_NOBODY,
-            revision=revision,
-            reason=error.reason,
-            stage=error.stage,
-            mend=error.mend,
-        )
-        with workshop.database.writing() as session:
-            catalog.store(session, stored, ())
-        return Outcome.QUARANTINED
+    def _listing_key(self, job: Job) -> Key:
+        keys = self._workshop.keyring.document_keys([job.key] if job.key else [])
+        if job.key is None or job.key not in keys:
+            raise ConflictError(f"What job {job.id} found listed is gone.", mend="Cancel it and sync again.")
+        return keys[job.key]
 
 
-def _nameless(origin_id: str) -> SourceDocument:
-    return SourceDocument(origin_id=origin_id, name="", uri="", size_bytes=None, stamp="", created=None, modified=None)
+_CURSOR: Final = -1
+"""The ordinal under which a listing's cursor is kept."""
+
+
+def _gone(listing: JobId) -> str:
+    return f"{listing}:gone"
+
+
+def _item(change: Change) -> SourceDocument | Refused | None:
+    """What a change is about, None where it is gone."""
+    match change:
+        case Upsert(document=document):
+            return document
+        case Refused():
+            return change
+        case Delete():
+            return None
+
+
+def _origin_id(change: Change) -> str:
+    return change.document.origin_id if isinstance(change, Upsert) else change.origin_id
+
+
+def _access(source: Source, item: SourceDocument | Refused, mirrored: Access | None, as_of: datetime) -> Access:
+    known = replace(mirrored, as_of=as_of) if mirrored else None
+    nobody = replace(NOBODY, as_of=as_of) if source.mirrors_access else NOBODY
+    return source.access_for(item.origin_id, mirrored=known) or nobody
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
+    total: dict[str, int] = {}
+    for each in counts:
+        for name, number in each.items():
+            total[name] = total.get(name, 0) + number
+    return total
+
+
+def _seal_listed(key: Key, job: JobId, ordinal: int, listed: _Listed) -> bytes:
+    item = asdict(listed.item)
+    for time in ("created", "modified"):
+        if item.get(time) is not None:
+            item[time] = item[time].isoformat()
+    access = listed.access
+    content = {
+        "item": item,
+        "allow": sorted(access.allow),
+        "deny": sorted(access.deny),
+        "as_of": access.as_of.isoformat() if access.as_of else None,
+    }
+    return seal(key, json.dumps(content).encode(), place=f"{job}:{ordinal}")
+
+
+def _open_listed(key: Key, job: JobId, ordinal: int, sealed: bytes) -> _Listed:
+    content = json.loads(unseal(key, sealed, place=f"{job}:{ordinal}"))
+    fields = content["item"]
+    item: SourceDocument | Refused
+    if "reason" in fields:
+        item = Refused(**fields)
+    else:
+        times = {
+            name: datetime.fromisoformat(fields[name]) if fields[name] else None for name in ("created", "modified")
+        }
+        item = SourceDocument(**(fields | times))
+    as_of = datetime.fromisoformat(content["as_of"]) if content["as_of"] else None
+    access = Access(allow=frozenset(content["allow"]), deny=frozenset(content["deny"]), as_of=as_of)
+    return _Listed(item=item, access=access)
+
+
+def _seal_cursor(key: Key, job: JobId, cursor: Cursor) -> bytes:
+    return seal(key, cursor.encode("utf-8", "surrogatepass"), place=f"{job}:cursor")

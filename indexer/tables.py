@@ -28,6 +28,9 @@ class SourceRow(SQLModel, table=True):
     generation_digest: str | None = None
     published_at: str | None = None
     unpublished: bool
+    cursor: bytes | None = None
+    listed_at: str | None = None
+    mirrored_at: str | None = None
 
 
 class DocumentRow(SQLModel, table=True):
@@ -35,13 +38,17 @@ class DocumentRow(SQLModel, table=True):
 
     __tablename__ = "document"
     # Every retrieval asks for the hidden documents of a source, of which there are nearly always none.
-    __table_args__ = (Index("document_hidden", "source", sqlite_where=text("hidden = 1")),)
+    __table_args__ = (
+        Index("document_hidden", "source", sqlite_where=text("hidden = 1"), postgresql_where=text("hidden")),
+    )
 
     id: str = Field(primary_key=True)
     source: str = Field(foreign_key="source.name", index=True)
+    parent: str | None = Field(default=None, index=True)
     state: str
     revision: str
     hidden: bool
+    listed_by: str
     stamp: str
     allow: str
     deny: str
@@ -89,6 +96,7 @@ class PurgeRow(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     source: str = Field(index=True)
+    begun: str
     step: str
     plan: str
     needles: bytes | None
@@ -106,6 +114,50 @@ class CalibrationRow(SQLModel, table=True):
     model: str
 
 
+class JobRow(SQLModel, table=True):
+    """One piece of work on a source, from when it is asked for until it is told of no more."""
+
+    __tablename__ = "job"
+
+    id: str = Field(primary_key=True)
+    kind: str
+    source: str = Field(index=True)
+    actor: str
+    options: str
+    state: str = Field(index=True)
+    asked_at: str
+    started_at: str | None = None
+    ended_at: str | None = None
+    total: int | None = None
+    done: int = 0
+    tally: str
+    notes: str
+    error: str | None = None
+    key: str | None = None
+
+
+class ListedRow(SQLModel, table=True):
+    """A document that a job found listed and has to look at: sealed, until the job ends."""
+
+    __tablename__ = "listed"
+
+    job: str = Field(primary_key=True, foreign_key="job.id", ondelete="CASCADE")
+    ordinal: int = Field(primary_key=True)
+    sealed: bytes
+    outcome: str | None = None
+
+
+class WorkerRow(SQLModel, table=True):
+    """A process that runs jobs. While it lives, `beats` grows."""
+
+    __tablename__ = "worker"
+
+    id: str = Field(primary_key=True)
+    host: str
+    pid: int
+    beats: int
+
+
 TABLES: tuple[type[SQLModel], ...] = (
-    SourceRow, DocumentRow, RevisionRow, PassageRow, PurgeRow, CalibrationRow,
+    SourceRow, DocumentRow, RevisionRow, PassageRow, PurgeRow, CalibrationRow, JobRow, ListedRow, WorkerRow,
 )  # fmt: skip

@@ -129,6 +129,12 @@ def current_head(session: Session) -> Head:
     return Head(sequence=found.sequence, hash=found.hash) if found else Head(sequence=0, hash=GENESIS)
 
 
+def holds(session: Session, head: Head) -> bool:
+    """Whether the chain has this very record: one that was restored from before it, or grew otherwise, has not."""
+    found = session.connection().execute(select(_AUDIT.c.hash).where(_AUDIT.c.sequence == head.sequence)).scalar()
+    return found == head.hash
+
+
 def records(session: Session, *, after: int = 0) -> Iterator[Record]:
     """The chain from its start, or from behind a sequence number, in order."""
     statement = select(*_COLUMNS).where(_AUDIT.c.sequence > after).order_by(_AUDIT.c.sequence)

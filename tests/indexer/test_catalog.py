@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import Session
 
-from indexer import catalog
+from indexer import catalog, revisions
 from indexer.catalog import Document, Revision, SealedPassage
 from indexer.database import Database
 from indexer.keyring import KeyId
@@ -14,6 +14,7 @@ from indexer.tables import TABLES, DocumentState
 from policies.errors import RefusedError
 from policies.ledger import AuditRow
 from policies.model import Access, DocumentId, GenerationId, PolicyHash, SourceName
+from tests import catalogs
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HR, LEGAL = SourceName("hr"), SourceName("legal")
@@ -23,7 +24,7 @@ BOARD = Access(allow=frozenset({"group:board"}), deny=frozenset())
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "catalog.db", [*TABLES, AuditRow])
+    opened = Database(catalogs.place(tmp_path / "catalog.db"), [*TABLES, AuditRow])
     opened.create()
     with opened.writing() as session:
         for source in (HR, LEGAL):
@@ -76,12 +77,12 @@ def published(session: Session) -> None:
 def test_a_document_is_read_back_as_it_was_stored(session: Session) -> None:
     bare = replace(document(2, "r2"), access=BOARD, state=DocumentState.QUARANTINED, reason="a", stage="b", mend="c")
     for one in (document(1, "r1"), bare):
-        catalog.store(session, one, sealed("x", "y"))
+        catalog.store(session, one, sealed("x", "y"), listing="job")
         assert catalog.documents(session, HR)[one.id] == one
     assert list(catalog.passages(session, KeyId("r1"))) == list(sealed("x", "y"))
     assert catalog.documents(session, LEGAL) == {}
-    assert catalog.revisions(session) == {"r1", "r2"}
-    assert catalog.descriptions(session) == {"r1": b"sealed r1", "r2": b"sealed r2"}
+    assert revisions.ids(session) == {"r1", "r2"}
+    assert revisions.descriptions(session) == {"r1": b"sealed r1", "r2": b"sealed r2"}
 
 
 def test_a_source_that_is_not_registered_is_refused(session: Session) -> None:
@@ -92,7 +93,7 @@ def test_a_source_that_is_not_registered_is_refused(session: Session) -> None:
 
 
 def test_a_new_manifest_keeps_documents_and_generation(session: Session) -> None:
-    catalog.store(session, document(1, "r1"), ())
+    catalog.store(session, document(1, "r1"), (), listing="job")
     published(session)
     catalog.register(session, HR, manifest="other", path=Path("y"), policy_hash="q", now=NOW)
     found = catalog.require(session, HR)
@@ -110,7 +111,7 @@ def change_readers(one: Document) -> Document:
         (lambda one: one, False, False),
         (lambda one: replace(one, stamp="s2"), False, False),
         (lambda one: replace(one, revision=replace(one.revision, modified=NOW.replace(year=2025))), False, True),
-        (lambda one: replace(one, access=replace(one.access, as_of=None)), False, True),
+        (lambda one: replace(one, access=replace(one.access, as_of=None)), True, True),
         (change_readers, True, True),
         (lambda one: replace(one, access=replace(one.access, deny=frozenset())), True, True),
         (lambda one: replace(one, state=DocumentState.QUARANTINED), True, True),
@@ -121,7 +122,7 @@ def test_a_served_document_is_hidden_when_its_readers_change_or_it_is_no_longer_
 ) -> None:
     """Whatever the index should know, and only that, asks for a new one."""
     one = document(1, "r1")
-    catalog.store(session, one, ())
+    catalog.store(session, one, (), listing="job")
     published(session)
     catalog.amend(session, changed(one))
     assert catalog.hidden(session, HR) == (frozenset({one.id}) if hides else frozenset())
@@ -133,30 +134,30 @@ def test_a_served_document_is_hidden_when_its_readers_change_or_it_is_no_longer_
 
 def test_a_document_once_hidden_stays_hidden_until_a_generation_is_published(session: Session) -> None:
     one = document(1, "r1")
-    catalog.store(session, one, ())
+    catalog.store(session, one, (), listing="job")
     published(session)
     catalog.amend(session, change_readers(one))
     catalog.amend(session, one)
-    catalog.store(session, document(1, "r2"), ())
+    catalog.store(session, document(1, "r2"), (), listing="job")
     assert catalog.hidden(session, HR) == {one.id}
     catalog.remove(session, HR, [one.id])
-    catalog.store(session, document(1, "r3"), ())
+    catalog.store(session, document(1, "r3"), (), listing="job")
     assert catalog.hidden(session, HR) == {one.id}
 
 
 def test_a_removed_document_is_gone_from_sight_at_once_and_from_the_tables_when_forgotten(session: Session) -> None:
     for number in (1, 2):
-        catalog.store(session, document(number, f"r{number}"), sealed("x", "y"))
-    catalog.store(session, document(1, "r1b"), sealed("z"))
+        catalog.store(session, document(number, f"r{number}"), sealed("x", "y"), listing="job")
+    catalog.store(session, document(1, "r1b"), sealed("z"), listing="job")
     published(session)
     catalog.remove(session, HR, [DocumentId(f"{2:032x}")])
     assert set(catalog.documents(session, HR)) == {f"{1:032x}"}
     assert catalog.hidden(session, HR) == {f"{2:032x}"}
-    superseded = catalog.superseded(session, HR)
+    superseded = revisions.superseded(session, HR)
     assert set(superseded) == {"r1", "r2"}
-    catalog.forget(session, superseded)
-    catalog.forget_removed(session, HR)
-    assert catalog.revisions(session) == {"r1b"}
+    revisions.forget(session, superseded)
+    revisions.forget_removed(session, HR)
+    assert revisions.ids(session) == {"r1b"}
     assert list(catalog.passages(session, KeyId("r2"))) == []
     assert session.connection().exec_driver_sql("SELECT count(*) FROM passage").scalar() == 1
     assert session.connection().exec_driver_sql("SELECT count(*) FROM document").scalar() == 1
@@ -164,11 +165,11 @@ def test_a_removed_document_is_gone_from_sight_at_once_and_from_the_tables_when_
 
 def test_forgetting_one_source_leaves_the_others_alone(session: Session) -> None:
     for source, number in ((HR, 1), (LEGAL, 2)):
-        catalog.store(session, document(number, f"r{number}", source=source), ())
+        catalog.store(session, document(number, f"r{number}", source=source), (), listing="job")
         catalog.remove(session, source, [DocumentId(f"{number:032x}")])
-    catalog.forget(session, catalog.superseded(session, HR))
-    catalog.forget_removed(session, HR)
-    assert catalog.revisions(session) == {"r2"}
+    revisions.forget(session, revisions.superseded(session, HR))
+    revisions.forget_removed(session, HR)
+    assert revisions.ids(session) == {"r2"}
     assert catalog.hidden(session, LEGAL) == {f"{2:032x}"}
     published(session)
     assert catalog.hidden(session, LEGAL) == {f"{2:032x}"}
@@ -176,7 +177,7 @@ def test_forgetting_one_source_leaves_the_others_alone(session: Session) -> None
 
 def test_cited_passages_come_with_version_and_description_and_no_others(session: Session) -> None:
     for number in (1, 2):
-        catalog.store(session, document(number, f"r{number}"), sealed(f"x{number}", f"y{number}"))
+        catalog.store(session, document(number, f"r{number}"), sealed(f"x{number}", f"y{number}"), listing="job")
     wanted = [(KeyId("r1"), 1), (KeyId("r2"), 0), (KeyId("r3"), 0), (KeyId("r2"), 9)]
     found = catalog.cited(session, wanted)
     assert found[(KeyId("r1"), 1)] == ("v-r1", b"sealed r1", b"y1")
@@ -187,7 +188,7 @@ def test_cited_passages_come_with_version_and_description_and_no_others(session:
 def test_documents_are_counted_by_state_and_passages_of_the_indexed(session: Session) -> None:
     assert catalog.counts(session, HR) == {"indexed": 0, "quarantined": 0, "removed": 0, "passages": 0}
     for number in (1, 2, 3):
-        catalog.store(session, document(number, f"r{number}"), ())
-    catalog.store(session, replace(document(4, "r4", passages=0), state=DocumentState.QUARANTINED), ())
+        catalog.store(session, document(number, f"r{number}"), (), listing="job")
+    catalog.store(session, replace(document(4, "r4", passages=0), state=DocumentState.QUARANTINED), (), listing="job")
     catalog.remove(session, HR, [DocumentId(f"{3:032x}")])
     assert catalog.counts(session, HR) == {"indexed": 2, "quarantined": 1, "removed": 1, "passages": 4}

@@ -16,7 +16,8 @@ from indexer.keyring import Keyring, verify_signature
 from policies.errors import ConflictError, IntegrityError
 from policies.manifest import Source
 from policies.model import Action, DocumentId
-from policies.purge import is_genuine
+from policies.purge import OUT_OF_REACH, is_genuine
+from tests import catalogs
 from tests.indexer.workbench import (
     ACTOR,
     MASTER,
@@ -102,16 +103,22 @@ def test_a_plan_names_what_is_due_when_and_why_and_changes_nothing(bench: Bench,
 def test_after_a_purge_nothing_of_the_document_is_in_any_file_or_name(
     bench: Bench, source: Source, needles: list[bytes]
 ) -> None:
-    assert len(left_below(bench.home.root, needles)) > len(needles) // 2
+    def left() -> set[bytes]:
+        return left_below(bench.home.root, needles) | left_below(catalogs.folder(bench.home.catalog), needles)
+
+    catalogs.flush(bench.home.catalog)
+    assert len(left()) > len(needles) // 2
     kept = bench.documents(source).keys() - {bench.id(source, NAME)}
     (signed,) = purge(bench.workshop, source, actor=ACTOR)
-    assert left_below(bench.home.root, needles) == set()
+    assert left() == set()
     assert bench.documents(source).keys() == kept == bench.served(source)
     receipt = json.loads(signed)["receipt"]
     assert receipt["documents"] == [bench.id(source, NAME)]
     assert (receipt["keys_destroyed"], receipt["actor"], receipt["source"]) == (1, ACTOR, source.name)
     assert all(check["found"] == 0 and check["searched"] > 0 for check in receipt["checks"])
     assert receipt["files_scanned"] == len(everything_below(bench.home.root))
+    assert receipt["out_of_reach"] == [*OUT_OF_REACH, *bench.database.out_of_reach]
+    assert len(bench.database.out_of_reach) == (catalogs.kind() == "postgresql")
 
 
 def test_the_key_of_a_purged_document_is_gone_and_others_are_not(bench: Bench, source: Source) -> None:
@@ -149,14 +156,15 @@ def test_a_sync_does_not_bring_purged_content_back(bench: Bench, source: Source,
         assert left_below(bench.home.root, needles) == set()
 
 
-def test_a_catalog_from_before_the_purge_does_not_bring_content_back(bench: Bench, source: Source) -> None:
+def test_a_catalog_from_before_the_purge_does_not_bring_content_back(
+    bench: Bench, source: Source, tmp_path: Path
+) -> None:
     bench.database.checkpoint()
-    backup = bench.home.catalog.read_bytes()
+    bench.database.close()
+    catalogs.copy(bench.home.catalog, tmp_path / "backup.db")
     purge(bench.workshop, source, actor=ACTOR)
     bench.close()
-    bench.home.catalog.write_bytes(backup)
-    for name in ("catalog.db-wal", "catalog.db-shm"):
-        (bench.home.root / name).unlink(missing_ok=True)
+    catalogs.copy(tmp_path / "backup.db", bench.home.catalog)
     with opened(bench.home.root, origin=bench.origin, now=LATER, first_id=100) as restored:
         restored.workshop.rebuild(source, actor=ACTOR)
         assert restored.id(source, NAME) not in restored.served(source)
@@ -185,7 +193,7 @@ def planned_only(bench: Bench, source: Source) -> None:
 
 def steps(bench: Bench) -> list[str]:
     with bench.database.reading() as session:
-        return list(session.connection().exec_driver_sql("SELECT step FROM purge ORDER BY rowid").scalars())
+        return list(session.connection().exec_driver_sql("SELECT step FROM purge ORDER BY begun, id").scalars())
 
 
 def test_a_purge_that_was_only_planned_is_planned_anew(bench: Bench, source: Source) -> None:
@@ -239,16 +247,15 @@ def held_up_before_its_receipt(bench: Bench, source: Source) -> None:
 
 @pytest.mark.parametrize("hold_up", [held_up_before_publishing, held_up_before_its_receipt])
 def test_a_finished_purge_that_a_restored_catalog_brings_back_is_closed_and_blocks_nothing(
-    bench: Bench, source: Source, hold_up: Callable[[Bench, Source], None]
+    bench: Bench, source: Source, tmp_path: Path, hold_up: Callable[[Bench, Source], None]
 ) -> None:
     hold_up(bench, source)
     bench.database.checkpoint()
-    backup = bench.home.catalog.read_bytes()
+    bench.database.close()
+    catalogs.copy(bench.home.catalog, tmp_path / "backup.db")
     assert len(purge(bench.workshop, source, actor=ACTOR)) == 1
     bench.close()
-    bench.home.catalog.write_bytes(backup)
-    for name in ("catalog.db-wal", "catalog.db-shm"):
-        (bench.home.root / name).unlink(missing_ok=True)
+    catalogs.copy(tmp_path / "backup.db", bench.home.catalog)
     with opened(bench.home.root, origin=bench.origin, now=LATER, first_id=100) as restored:
         for _ in range(2):
             assert purge(restored.workshop, source, actor=ACTOR) == ()
@@ -335,7 +342,7 @@ def test_all_documents_of_a_source_can_be_purged(bench: Bench, source: Source) -
 
 
 def test_nobody_purges_while_another_writes(bench: Bench, source: Source) -> None:
-    with bench.home.sole_writer(source.name), pytest.raises(ConflictError):
+    with bench.database.exclusive(source.name), pytest.raises(ConflictError):
         purge(bench.workshop, source, actor=ACTOR)
 
 
@@ -375,13 +382,14 @@ def test_a_purge_killed_at_any_line_resumes_to_the_same_end(
 ) -> None:
     bench.database.checkpoint()
     bench.keyring.database.checkpoint()
-    shutil.copytree(bench.home.root, tmp_path / "before")
+    bench.database.close()
+    catalogs.copy_home(bench.home.root, tmp_path / "before")
     purge(bench.workshop, source, actor=ACTOR)
     expected = end_of(bench, source)
     deaths = 0
     for step in range(0, 1000, 10):
         root = tmp_path / f"copy-{step}"
-        shutil.copytree(tmp_path / "before", root)
+        catalogs.copy_home(tmp_path / "before", root)
         with (
             opened(root, origin=bench.origin, now=LATER, first_id=1000) as dying,
             suppress(Killed),
@@ -398,4 +406,5 @@ def test_a_purge_killed_at_any_line_resumes_to_the_same_end(
             assert purge(resumed.workshop, source, actor=ACTOR) == ()
         assert left_below(root, needles) == set()
         shutil.rmtree(root)
+        catalogs.drop(root)
     assert deaths > 15

@@ -33,7 +33,7 @@ def reopened(keyring: Keyring) -> Keyring:
 
 
 def test_another_master_key_is_refused_and_spoils_nothing(keyring: Keyring) -> None:
-    key_id, key = keyring.new_document_key()
+    key_id, key = keyring.new_document_key(HR)
     with pytest.raises(SettingsError, match="not the one this home was made with"):
         Keyring(keyring.path, Key(b"x" * 32))
     assert reopened(keyring).document_keys([key_id]) == {key_id: key}
@@ -62,7 +62,7 @@ def test_the_keyrings_folder_is_for_its_owner_alone(keyring: Keyring) -> None:
 
 
 def test_no_key_lies_in_the_file_as_it_is(keyring: Keyring) -> None:
-    keys = [keyring.new_document_key()[1], keyring.pseudonym_key(HR), keyring.needle_key("p1"), MASTER]
+    keys = [keyring.new_document_key(HR)[1], keyring.pseudonym_key(HR), keyring.needle_key("p1"), MASTER]
     contents = [path.read_bytes() for path in keyring.path.parent.iterdir()]
     assert not any(bytes(key) in content for key in keys for content in contents)
 
@@ -117,8 +117,8 @@ def test_thousands_of_keys_come_back_at_once(keyring: Keyring) -> None:
 
 
 def test_what_a_destroyed_key_sealed_is_gone_and_so_is_the_key(keyring: Keyring) -> None:
-    kept_id, kept = keyring.new_document_key()
-    lost_id, lost = keyring.new_document_key()
+    kept_id, kept = keyring.new_document_key(HR)
+    lost_id, lost = keyring.new_document_key(HR)
     sealed = seal(lost, b"twenty five days", place="p")
     with keyring.database.reading() as session:
         wrapped = session.connection().execute(
@@ -145,8 +145,8 @@ def test_the_key_of_a_purges_needles_is_destroyed_by_name(keyring: Keyring) -> N
 
 
 def test_a_wrapped_key_put_in_anothers_place_does_not_open(keyring: Keyring) -> None:
-    one, _ = keyring.new_document_key()
-    other, _ = keyring.new_document_key()
+    one, _ = keyring.new_document_key(HR)
+    other, _ = keyring.new_document_key(HR)
     with keyring.database.writing() as session:
         session.connection().execute(
             text("UPDATE key SET wrapped = (SELECT wrapped FROM key WHERE id = :one) WHERE id = :other"),

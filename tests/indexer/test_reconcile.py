@@ -3,13 +3,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text as sql
 
 from indexer import catalog
 from indexer.generation import MANIFEST
 from indexer.reconcile import REPAIRABLE, Fault, Finding, repair, verify
 from policies.errors import ConflictError
 from policies.manifest import Source
+from tests import catalogs
 from tests.indexer.workbench import ACTOR, NOW, Bench, text
+from tests.policies import handbook
 
 
 @pytest.fixture
@@ -33,12 +36,12 @@ def folder_of_all(bench: Bench, source: Source) -> Path:
     return bench.home.generations(source.name)
 
 
-QUARANTINE = "UPDATE document SET state = 'quarantined' WHERE id = ?"
+QUARANTINE = "UPDATE document SET state = 'quarantined' WHERE id = :id"
 
 
-def execute(bench: Bench, statement: str, *values: str) -> None:
+def execute(bench: Bench, statement: str, **values: str) -> None:
     with bench.database.writing() as session:
-        session.connection().exec_driver_sql(statement, values)
+        session.connection().execute(sql(statement), values)
 
 
 def missing_index(bench: Bench, source: Source) -> None:
@@ -61,7 +64,7 @@ def index_behind(bench: Bench, source: Source) -> None:
 def document_not_indexed(bench: Bench, source: Source) -> None:
     """As if a generation had been published without it."""
     kept = bench.documents(source)
-    execute(bench, QUARANTINE, bench.id(source, "leave.md"))
+    execute(bench, QUARANTINE, id=bench.id(source, "leave.md"))
     bench.workshop.rebuild(source, actor=ACTOR)
     execute(bench, "UPDATE document SET state = 'indexed'")
     assert bench.documents(source) == kept
@@ -69,7 +72,7 @@ def document_not_indexed(bench: Bench, source: Source) -> None:
 
 def document_orphaned(bench: Bench, source: Source) -> None:
     """As if a document had been taken out of the catalog behind its back."""
-    execute(bench, QUARANTINE, bench.id(source, "leave.md"))
+    execute(bench, QUARANTINE, id=bench.id(source, "leave.md"))
 
 
 def orphaned_folder(bench: Bench, source: Source) -> None:
@@ -77,7 +80,7 @@ def orphaned_folder(bench: Bench, source: Source) -> None:
 
 
 def orphaned_key(bench: Bench, _: Source) -> None:
-    bench.keyring.new_document_key()
+    bench.keyring.new_document_key(handbook.source().name)
 
 
 REPAIRED: dict[Fault, Callable[[Bench, Source], None]] = {
@@ -168,21 +171,24 @@ def test_a_changed_audit_is_found_and_cannot_be_repaired(bench: Bench, statement
     assert Fault.AUDIT in faults(bench)
 
 
-def test_repairing_an_older_catalog_destroys_no_key_that_the_newer_one_needs(bench: Bench, source: Source) -> None:
+def test_repairing_an_older_catalog_destroys_no_key_that_the_newer_one_needs(
+    bench: Bench, source: Source, tmp_path: Path
+) -> None:
+    older, newer = tmp_path / "older.db", tmp_path / "newer.db"
     bench.database.checkpoint()
-    older = bench.home.catalog.read_bytes()
+    bench.database.close()
+    catalogs.copy(bench.home.catalog, older)
     bench.origin.files |= {"leave.md": text("Leave", "Thirty days a year."), "new.md": text("New", "x")}
     bench.sync(source)
     newest, keys = bench.documents(source), bench.keyring.document_key_ids()
     bench.database.checkpoint()
-    newer = bench.home.catalog.read_bytes()
-    for content in (older, newer):
+    bench.database.close()
+    catalogs.copy(bench.home.catalog, newer)
+    for backup in (older, newer):
         bench.database.close()
-        bench.home.catalog.write_bytes(content)
-        for name in ("catalog.db-wal", "catalog.db-shm"):
-            (bench.home.root / name).unlink(missing_ok=True)
+        catalogs.copy(backup, bench.home.catalog)
         findings = verify(bench.workshop)
-        if content == older:
+        if backup == older:
             assert {Fault.AUDIT, Fault.KEY_ORPHANED} <= {finding.fault for finding in findings}
         repair(bench.workshop, findings, actor=ACTOR)
         assert bench.keyring.document_key_ids() == keys
@@ -192,7 +198,7 @@ def test_repairing_an_older_catalog_destroys_no_key_that_the_newer_one_needs(ben
 @pytest.mark.parametrize("fault", [Fault.DATABASE, Fault.AUDIT])
 @pytest.mark.usefixtures("source")
 def test_no_key_is_destroyed_while_the_catalog_cannot_be_believed(bench: Bench, fault: Fault) -> None:
-    orphan, _ = bench.keyring.new_document_key()
+    orphan, _ = bench.keyring.new_document_key(handbook.source().name)
     findings = verify(bench.workshop)
     repair(bench.workshop, [*findings, Finding(fault=fault, source="", what="x")], actor=ACTOR)
     assert orphan in bench.keyring.document_key_ids()
@@ -200,6 +206,7 @@ def test_no_key_is_destroyed_while_the_catalog_cannot_be_believed(bench: Bench, 
     assert orphan not in bench.keyring.document_key_ids()
 
 
+@pytest.mark.only("sqlite")
 @pytest.mark.usefixtures("source")
 @pytest.mark.parametrize("column", ["at", "actor", "objects", "detail", "previous", "hash"])
 def test_a_field_of_the_audit_of_another_type_is_a_finding(bench: Bench, column: str) -> None:
@@ -207,6 +214,7 @@ def test_a_field_of_the_audit_of_another_type_is_a_finding(bench: Bench, column:
     assert faults(bench) == {Fault.AUDIT}
 
 
+@pytest.mark.only("sqlite")
 @pytest.mark.usefixtures("source")
 def test_bytes_in_the_audit_that_are_no_text_are_a_finding(bench: Bench) -> None:
     execute(bench, "UPDATE audit SET actor = CAST(x'66ff' AS TEXT) WHERE sequence = 2")
@@ -240,6 +248,6 @@ def test_a_damaged_database_is_found(bench: Bench) -> None:
 
 
 def test_repair_waits_for_nobody(bench: Bench, source: Source) -> None:
-    bench.keyring.new_document_key()
-    with bench.home.sole_writer(source.name), pytest.raises(ConflictError):
+    bench.keyring.new_document_key(handbook.source().name)
+    with bench.database.exclusive(source.name), pytest.raises(ConflictError):
         repair(bench.workshop, verify(bench.workshop), actor=ACTOR)

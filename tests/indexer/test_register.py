@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text as sql
 
 from indexer import erase
+from indexer.address import Address
 from indexer.database import Database
 from indexer.keyring import KeyId, Keyring
 from indexer.register import effect
@@ -70,7 +71,7 @@ def test_other_readers_are_in_force_when_apply_returns(bench: Bench, source: Sou
 def test_a_document_whose_readers_change_is_hidden_from_the_very_transaction(bench: Bench, source: Source) -> None:
     """A disk that is full when the new index is made leaves the document unseen, not seen by its former readers."""
     folder = bench.home.generations(source.name)
-    (folder / f".building-{'0' * 23}2").write_text("in the way, as a full disk would be")
+    (folder / f".building-{'0' * 23}3").write_text("in the way, as a full disk would be")
     with pytest.raises(OSError, match="Not a directory"):
         bench.apply(NARROWER)
     assert readers(bench, source)["leave.md"] == {"group:staff"}
@@ -90,7 +91,7 @@ def test_an_index_of_other_dates_or_other_redaction_is_hidden_from_the_very_tran
     bench: Bench, source: Source, swap: tuple[str, str]
 ) -> None:
     """Even where the disk is full when the new one is made."""
-    (bench.home.generations(source.name) / f".building-{'0' * 23}2").write_text("in the way")
+    (bench.home.generations(source.name) / f".building-{'0' * 23}3").write_text("in the way")
     with pytest.raises(OSError, match="Not a directory"):
         bench.apply(swap)
     assert bench.hidden(source) == set(bench.documents(source))
@@ -134,7 +135,7 @@ def test_another_period_alone_hides_nothing_and_makes_no_index(bench: Bench, sou
 class Watchful(Keyring):
     """Opens documents only while another process could write to the catalog."""
 
-    def __init__(self, path: Path, master: Key, *, catalog: Path) -> None:
+    def __init__(self, path: Path, master: Key, *, catalog: Path | Address) -> None:
         super().__init__(path, master)
         self.asked = 0
         self.catalog = Database(catalog, [])
@@ -147,7 +148,7 @@ class Watchful(Keyring):
 
 def test_documents_are_opened_before_the_catalog_is_locked(bench: Bench, source: Source) -> None:
     """While it is, no answer can be recorded."""
-    watchful = Watchful(bench.keyring.path, MASTER, catalog=bench.home.catalog)
+    watchful = Watchful(bench.keyring.path, MASTER, catalog=bench.place)
     watching = replace(bench, workshop=replace(bench.workshop, keyring=watchful))
     watching.apply(NARROWER)
     assert watchful.asked > 1
@@ -178,7 +179,7 @@ def test_without_a_record_nothing_is_applied(bench: Bench, source: Source) -> No
 
 def test_nobody_applies_while_another_writes(bench: Bench, source: Source) -> None:
     before = bench.registered(source)
-    with bench.home.sole_writer(source.name), pytest.raises(ConflictError):
+    with bench.database.exclusive(source.name), pytest.raises(ConflictError):
         bench.apply(NARROWER)
     assert bench.registered(source) == before
 

@@ -7,38 +7,49 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from urllib.parse import quote
 from zlib import crc32
 
-from connectors.base import Change, Cursor, Delete, Listing, Refused, SourceDocument, Upsert
+from sqlmodel import SQLModel
+
+from connectors.base import Change, Cursor, Delete, Finished, Listing, Refused, SourceDocument, Upsert
 from gateway.keys import ApiKeyRow
-from indexer import catalog, register
+from gateway.requests import RequestRow
+from indexer import catalog, installation, joblog, mirror, register
 from indexer import home as homes
+from indexer import sync as syncs
+from indexer.address import Address
 from indexer.database import Database
 from indexer.embed import Embedder, EmbedderIdentity, Vectors
 from indexer.formats.elements import quarantine
 from indexer.generation import Generation
 from indexer.home import Home
+from indexer.installation import InstallationRow
+from indexer.joblog import Job, JobKind, JobState
 from indexer.keyring import Keyring
 from indexer.passages import TokenCounter
 from indexer.redact import Redactor
 from indexer.sandbox import JSON, Sandbox
 from indexer.seal import Key
-from indexer.sync import Progress, Report, Workshop, sync
 from indexer.tables import TABLES
+from indexer.take import Outcome
+from indexer.workshop import Workshop
 from policies import manifest
-from policies.errors import QuarantineError
+from policies.errors import QuarantineError, RefusedError
 from policies.ledger import AuditRow, Record, records
 from policies.manifest import Source
-from policies.model import Access, DocumentId, Node
+from policies.model import Access, DocumentId, GenerationId, Node
+from tests import catalogs
 from tests.fakes import HashEmbedder, count_words
 from tests.policies import handbook
 
 NOW = handbook.NOW
 MASTER = Key(b"m" * 32)
 ACTOR = "operator:test"
+CATALOG: tuple[type[SQLModel], ...] = (*TABLES, InstallationRow, AuditRow, ApiKeyRow, RequestRow)
 MODIFIED = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 ADDRESSES = re.compile(r"\bzed\w*@example\.org")
 """What the fake detector takes for personal data."""
@@ -60,6 +71,8 @@ class Clock:
 class FakeParser(Sandbox):
     """Every line that is not blank is an element. `!reason` as the first line is what the parser refuses with.
 
+    A line `+name` begins a part of that name, which goes to the next one or the end; `++name` begins one in that part.
+
     `broken` is raised in place of an answer.
     """
 
@@ -76,13 +89,26 @@ class FakeParser(Sandbox):
         if self.broken is not None:
             raise self.broken
         lines = [line for line in body.decode().splitlines() if line.strip()]
+        starts = [number for number, line in enumerate(lines) if line.startswith("+") and not line.startswith("++")]
+        parts: list[JSON] = [
+            [lines[first][1:], "\n".join(line.removeprefix("+") for line in lines[first + 1 : end]).encode()]
+            for first, end in pairwise([*starts, len(lines)])
+        ]
+        del lines[starts[0] if starts else len(lines) :]
         if lines and lines[0] == "!encrypted":
             raise quarantine("encrypted")
         if lines and lines[0] == "!fault":
             raise ZeroDivisionError("with the document's text in the message")
         title = lines.pop(0).removeprefix("# ") if lines and lines[0].startswith("# ") else None
         elements: list[JSON] = [[line, "text", 0, None] for line in lines]
-        return {"kind": "txt", "title": title, "elements": elements, "skipped_parts": self.skipped_parts}
+        return {
+            "kind": "txt",
+            "title": title,
+            "elements": elements,
+            "skipped_parts": self.skipped_parts,
+            "parts": parts,
+            "scanned": [],
+        }
 
 
 class FakeDetector:
@@ -135,6 +161,10 @@ class FakeStages:
         return self.fake_parser
 
     @property
+    def ocr(self) -> Sandbox | None:
+        return None
+
+    @property
     def tokens(self) -> TokenCounter:
         return count_words
 
@@ -165,18 +195,35 @@ def text(*lines: str) -> File:
 
 @dataclass
 class FakeOrigin:
-    """An origin whose files, by origin id, a test may change at will. `extra` is listed behind them."""
+    """An origin whose files, by origin id, a test may change at will. `extra` is listed behind them.
+
+    Asked with a cursor it lists what is in `changed`. `cursors` are those it was asked with, `cursor` what it gives.
+    A listing ends behind `cut_after` documents, or with the error `broken`.
+    """
 
     files: dict[str, File] = field(default_factory=dict)
     extra: list[Change] = field(default_factory=list)
     complete: bool = True
+    cursor: Cursor | None = None
+    cursors: list[Cursor | None] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)
+    cut_after: int | None = None
+    broken: Exception | None = None
     fetched: list[str] = field(default_factory=list)
     on_fetch: Callable[[str], None] = lambda _: None
 
     def list(self, cursor: Cursor | None) -> Listing:
-        assert cursor is None
-        listed: list[Change] = [Upsert(document=self.document(origin_id)) for origin_id in sorted(self.files)]
-        return Listing(changes=iter([*listed, *self.extra]), complete=self.complete, cursor=None)
+        self.cursors.append(cursor)
+        named = [origin_id for origin_id in sorted(self.files) if cursor is None or origin_id in self.changed]
+        for origin_id in named[: self.cut_after]:
+            yield Upsert(document=self.document(origin_id))
+        if self.broken is not None:
+            raise self.broken
+        if self.cut_after is not None:
+            return
+        yield from self.extra
+        yield Finished(complete=self.complete and cursor is None, cursor=self.cursor)
 
     def fetch(self, document: SourceDocument, *, max_bytes: int) -> bytes:
         self.on_fetch(document.origin_id)
@@ -195,7 +242,7 @@ class FakeOrigin:
         stamp = f"{len(file.content)}-{crc32(file.content)}-{file.modified}" if file.stamped else ""
         return SourceDocument(
             origin_id=origin_id,
-            name=origin_id.rpartition("/")[2],
+            name=self.names.get(origin_id, origin_id.rpartition("/")[2]),
             uri=f"https://origin.example/{quote(origin_id, errors='surrogateescape')}",
             size_bytes=len(file.content),
             stamp=stamp,
@@ -212,6 +259,31 @@ def refused(origin_id: str) -> Refused:
     return Refused(origin_id=origin_id, reason="symbolic_link", mend="Put the file there.")
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What a sync did: every outcome's count, and quarantined documents by reason."""
+
+    counts: Mapping[Outcome, int]
+    reasons: Mapping[str, int]
+    skipped_parts: int
+    generation: GenerationId
+
+    @classmethod
+    def of(cls, job: Job) -> "Report":
+        return cls(
+            counts={outcome: job.tally.get(outcome.value, 0) for outcome in Outcome},
+            reasons={
+                name.removeprefix("reason:"): number for name, number in job.tally.items() if name.startswith("reason:")
+            },
+            skipped_parts=job.tally.get("skipped_parts", 0),
+            generation=GenerationId(job.notes["generation"]),
+        )
+
+    @property
+    def listed(self) -> int:
+        return sum(number for outcome, number in self.counts.items() if outcome is not Outcome.REMOVED)
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Bench:
     """A home, open."""
@@ -223,6 +295,11 @@ class Bench:
     clock: Clock
     origin: FakeOrigin
     workshop: Workshop
+
+    @property
+    def place(self) -> Path | Address:
+        """Where the catalog lies."""
+        return catalogs.place(self.home.catalog)
 
     def apply(self, *swaps: tuple[str, str]) -> Source:
         """Put the handbook's manifest, bent, in force."""
@@ -236,17 +313,50 @@ class Bench:
         *,
         confirm_deletes: bool = False,
         retry_quarantined: bool = False,
-        progress: Callable[[Progress], None] = lambda _: None,
+        progress: Callable[[Job], None] = lambda _: None,
     ) -> Report:
-        return sync(
-            self.workshop,
-            source,
-            self.origin,
-            actor=ACTOR,
-            progress=progress,
-            confirm_deletes=confirm_deletes,
-            retry_quarantined=retry_quarantined,
-        )
+        """Sync from beginning to end in this process. A refusal that a job is held for is raised."""
+        options = {"confirm_deletes": confirm_deletes, "retry_quarantined": retry_quarantined}
+        return self.carry_on(source, self.ask(JobKind.SYNC, source, **options), progress=progress)
+
+    def ask(self, kind: JobKind, source: Source, **options: bool) -> Job:
+        """Write down a job, in place of one of its kind that was left."""
+        job_id = joblog.JobId(self.workshop.new_id())
+        with self.database.writing() as session:
+            for left in joblog.jobs(session, source=source.name, open_only=True):
+                if left.kind is not kind:
+                    continue
+                joblog.end(session, left.id, JobState.CANCELLED, now=self.clock())
+            joblog.ask(session, job_id, kind, source.name, actor=ACTOR, options=options, now=self.clock())
+        return self.job(job_id)
+
+    def carry_on(self, source: Source, job: Job, *, progress: Callable[[Job], None] = lambda _: None) -> Report:
+        """Do what is left of a sync."""
+        with syncs.opened(self.workshop, source, self.origin, job) as run:
+            for unit in range(run.prepare()):
+                run.do(unit)
+                progress(self.job(job.id))
+            run.finish()
+        ended = self.job(job.id)
+        if ended.failure is not None:
+            raise RefusedError(ended.failure.message, mend=ended.failure.mend)
+        return Report.of(ended)
+
+    def mirror(self, source: Source) -> Job:
+        """Mirror the origin's permissions."""
+        job = self.ask(JobKind.PERMISSIONS, source)
+        with mirror.opened(self.workshop, source, self.origin, job) as run:
+            run.finish()
+        return self.job(job.id)
+
+    def job_tally(self, source: Source) -> Mapping[str, int]:
+        """What the last job on a source counted."""
+        with self.database.reading() as session:
+            return joblog.jobs(session, source=source.name)[0].tally
+
+    def job(self, job_id: joblog.JobId) -> Job:
+        with self.database.reading() as session:
+            return joblog.job(session, job_id)
 
     def id(self, source: Source, origin_id: str) -> DocumentId:
         return self.keyring.document_id(source.name, origin_id)
@@ -288,17 +398,19 @@ class Bench:
 def create(root: Path) -> None:
     """Make an empty home, with its catalog and its keyring."""
     home = homes.create(root, store_region="gb", now=NOW)
-    database = Database(home.catalog, [*TABLES, AuditRow, ApiKeyRow])
+    database = Database(catalogs.place(home.catalog), CATALOG)
+    keyring = Keyring.create(home.keyring, MASTER)
     database.create()
+    installation.claim(database, keyring.public_key())
     database.close()
-    Keyring.create(home.keyring, MASTER).close()
+    keyring.close()
 
 
 @contextmanager
 def opened(root: Path, *, origin: FakeOrigin | None = None, now: datetime = NOW, first_id: int = 1) -> Iterator[Bench]:
     """The home in `root` as a process has it open, closed with the block. Ids count up from `first_id`."""
     home = homes.find(root)
-    database = Database(home.catalog, [*TABLES, AuditRow, ApiKeyRow])
+    database = Database(catalogs.place(home.catalog), CATALOG)
     keyring = Keyring(home.keyring, MASTER)
     stages, clock = FakeStages(), Clock(now)
     numbers = itertools.count(first_id)

@@ -1,0 +1,98 @@
+"""Where sources are changed: everything that the work on one needs, and the publishing of its index."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from indexer import catalog
+from indexer.analyse import analyser_version
+from indexer.build import build, collect, publish
+from indexer.database import Database, Hold
+from indexer.generation import read_inventory
+from indexer.home import Home
+from indexer.ingest import Stages
+from indexer.keyring import Keyring
+from policies import ledger
+from policies.errors import ConflictError, IntegrityError
+from policies.manifest import Source
+from policies.model import Action, AuditEvent, GenerationId, Node
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workshop:
+    """What changing a source needs. `clock` gives the present (UTC, aware), `new_id` a fresh random id."""
+
+    home: Home
+    database: Database
+    keyring: Keyring
+    stages: Stages
+    node: Node
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    def record(self, source: Source, actor: str, action: Action, detail: Mapping[str, str | int]) -> None:
+        """Put an act on a source into the audit, durably, and anchor it."""
+        event = AuditEvent(
+            actor=actor, action=action, objects=(source.name,), policy_hash=source.policy_hash, detail=dict(detail)
+        )
+        now = self.clock()
+        with self.database.writing() as session:
+            head = ledger.append(session, event, now=now)
+        self.keyring.anchor(head, now=now)
+
+    @contextmanager
+    def sole_writer(self, source: Source) -> Iterator[Hold]:
+        """Be the one writer of a source while the block runs, which can ask whether that is still so.
+
+        Raises:
+            ConflictError: another process is at work on it, or another manifest was put in force meanwhile.
+        """
+        with self.database.exclusive(source.name) as hold:
+            with self.database.reading() as session:
+                registered = catalog.require(session, source.name)
+            if registered.policy_hash != source.policy_hash:
+                raise ConflictError(
+                    f"Another manifest of {source.name!r} was put in force.", mend="Run the same command again."
+                )
+            yield hold
+
+    def publish(self, source: Source, *, actor: str) -> GenerationId:
+        """Rebuild a source's index if it is not of the present catalog or code; the id of the one that serves.
+
+        The caller is the source's sole writer.
+        """
+        with self.database.reading() as session:
+            registered = catalog.require(session, source.name)
+        if registered.generation is None or registered.unpublished or not self._can_serve(registered):
+            return self.rebuild(source, actor=actor)
+        collect(self.database, self.keyring, source, self.home.generations(source.name))
+        return registered.generation
+
+    def _can_serve(self, registered: catalog.Registration) -> bool:
+        """Whether the generation was made by the embedder and the analyser that queries are made by now."""
+        if registered.generation is None or registered.generation_digest is None:
+            return False
+        folder = self.home.generation(registered.name, registered.generation)
+        try:
+            inventory = read_inventory(folder, digest=registered.generation_digest)
+        except IntegrityError:
+            return False
+        return (inventory.embedder, inventory.analyser) == (self.stages.embedder_identity.key, analyser_version())
+
+    def rebuild(self, source: Source, *, actor: str) -> GenerationId:
+        """Build a generation from the catalog and publish it. The caller is the source's sole writer."""
+        folder = self.home.generations(source.name)
+        identity = self.stages.embedder_identity
+        built = build(
+            self.database,
+            self.keyring,
+            source,
+            folder,
+            generation=GenerationId(self.new_id()),
+            embedder=identity.key,
+            dim=identity.dim,
+        )
+        publish(self.database, source, built, actor=actor, now=self.clock())
+        collect(self.database, self.keyring, source, folder)
+        return built.id

@@ -1,0 +1,274 @@
+import itertools
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text as text_of
+
+from indexer import joblog
+from indexer import mirror as mirrors
+from indexer import sync as syncs
+from indexer.joblog import OPEN, Job, JobId, JobKind, JobState
+from indexer.jobs import Jobs
+from indexer.reconcile import verify
+from indexer.worker import Worker
+from policies.errors import ConflictError, RefusedError
+from policies.manifest import Source
+from policies.model import SourceName
+from tests.indexer.workbench import ACTOR, Bench, FakeOrigin, opened, parse_manifest, text
+from tests.policies import handbook
+
+HEARTBEAT_S = 0.6
+FILES = {f"{number:02}.md": text(f"Document {number}", f"The text of document {number}.") for number in range(6)}
+
+
+@contextmanager
+def jobs_of(bench: Bench, *, first: int = 1000) -> Iterator[Jobs]:
+    numbers = itertools.count(first)
+    jobs = Jobs(bench.database, clock=bench.clock, new_id=lambda: f"{next(numbers):024x}")
+    try:
+        yield jobs
+    finally:
+        jobs.close()
+
+
+@contextmanager
+def worker_of(bench: Bench, jobs: Jobs, source: Source, *, name: str = "one") -> Iterator[Worker]:
+    openers = {
+        JobKind.SYNC: lambda job: syncs.opened(bench.workshop, source, bench.origin, job),
+        JobKind.PERMISSIONS: lambda job: mirrors.opened(bench.workshop, source, bench.origin, job),
+    }
+
+    def tick_id(kind: JobKind, source: SourceName, at: datetime) -> JobId:
+        return JobId(bench.keyring.fingerprint("tick", kind, source, at.isoformat()))
+
+    with Worker(jobs=jobs, openers=openers, tick_id=tick_id, name=name, heartbeat_s=HEARTBEAT_S) as worker:
+        yield worker
+
+
+@contextmanager
+def serving(worker: Worker) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.serve, args=(stop,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def until(bench: Bench, job: JobId, done: Callable[[Job], bool], *, within_s: float = 20) -> Job:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        found = bench.job(job)
+        if done(found):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(bench.job(job))
+
+
+def ended(job: Job) -> bool:
+    return job.state not in OPEN
+
+
+def run(worker: Worker, source: Source, kind: JobKind = JobKind.SYNC, **options: bool) -> Job:
+    return worker.run(kind, source.name, actor=ACTOR, options=options, watch=lambda _: None)
+
+
+@pytest.fixture
+def source(bench: Bench) -> Source:
+    bench.origin.files = dict(FILES)
+    return bench.apply()
+
+
+def test_a_job_in_the_foreground_runs_to_its_end(bench: Bench, source: Source) -> None:
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker:
+        job = run(worker, source)
+    assert (job.state, job.total, job.done, job.tally["indexed"]) == (JobState.FINISHED, 6, 6, 6)
+    assert len(bench.served(source)) == 6
+
+
+def test_a_queued_job_is_run_by_a_worker_once(bench: Bench, source: Source) -> None:
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker:
+        asked = jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})
+        assert jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={}, job=asked) == asked
+        with pytest.raises(ConflictError, match="is queued already"):
+            jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})
+        with serving(worker):
+            job = until(bench, asked, ended)
+    assert job.state is JobState.FINISHED
+    assert bench.stages.fake_parser.parsed == 6
+
+
+def test_a_job_that_fails_says_why(bench: Bench, source: Source) -> None:
+    def away(_: str) -> None:
+        raise RefusedError("The key was revoked.", mend="Make another.")
+
+    bench.origin.on_fetch = away
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker:
+        job = run(worker, source)
+    assert job.state is JobState.FAILED
+    assert job.failure == joblog.Failure(code="refused", message="The key was revoked.", mend="Make another.")
+
+
+def test_a_paused_job_goes_on_where_it_was_and_a_cancelled_one_does_not(bench: Bench, source: Source) -> None:
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker, serving(worker):
+        gate = threading.Event()
+
+        def wait(origin_id: str) -> None:
+            if origin_id == "02.md":
+                gate.wait(10)
+
+        bench.origin.on_fetch = wait
+        asked = jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})
+        until(bench, asked, lambda job: job.done == 2)
+        jobs.pause(asked, actor=ACTOR)
+        gate.set()
+        until(bench, asked, lambda job: job.done == 3)
+        time.sleep(2 * HEARTBEAT_S)
+        assert (bench.job(asked).state, bench.job(asked).done) == (JobState.PAUSED, 3)
+        jobs.resume(asked, actor=ACTOR)
+        assert until(bench, asked, ended).state is JobState.FINISHED
+        assert sorted(bench.origin.fetched) == sorted(FILES)
+        with pytest.raises(ConflictError, match="is finished"):
+            jobs.cancel(asked, actor=ACTOR)
+
+
+def test_a_cancelled_job_leaves_nothing_of_what_it_listed(bench: Bench, source: Source) -> None:
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker:
+        asked = jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})
+        jobs.cancel(asked, actor=ACTOR)
+        assert bench.job(asked).state is JobState.CANCELLED
+        job = run(worker, source)
+    assert job.state is JobState.FINISHED
+    assert job.id != asked
+
+
+def test_inputs_and_outputs_hold_ids_only(bench: Bench, source: Source) -> None:
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker:
+        run(worker, source)
+    with sqlite3.connect(bench.home.root / "jobs.db") as connection:
+        dump = "\n".join(connection.iterdump())
+    assert "Document" not in dump
+    assert ".md" not in dump
+    assert "py_pickle" not in dump
+
+
+@contextmanager
+def lone_worker(bench: Bench, stuck_at: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker in a process of its own, which never comes behind one document."""
+    command = [sys.executable, "-m", "tests.indexer.test_jobs", str(bench.home.root), stuck_at]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _serve_alone(root: Path, stuck_at: str) -> None:
+    def wait(origin_id: str) -> None:
+        if origin_id == stuck_at:
+            time.sleep(600)
+
+    with opened(root, origin=FakeOrigin(files=dict(FILES), on_fetch=wait), first_id=500) as bench:
+        source = parse_manifest(handbook.TEXT)
+        with jobs_of(bench, first=5000) as jobs, worker_of(bench, jobs, source, name="lone") as worker:
+            worker.serve(threading.Event())
+
+
+def test_the_job_of_a_killed_worker_is_finished_by_another_and_nothing_is_done_twice(
+    bench: Bench, source: Source
+) -> None:
+    with jobs_of(bench) as jobs:
+        asked = jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})
+        with lone_worker(bench, "03.md"):
+            until(bench, asked, lambda job: job.done == 3, within_s=60)
+        with worker_of(bench, jobs, source) as worker, serving(worker):
+            killed_at = time.monotonic()
+            until(bench, asked, lambda job: job.done > 3)
+            assert time.monotonic() - killed_at < 2 * HEARTBEAT_S + 1
+            job = until(bench, asked, ended)
+    assert (job.state, job.done, job.tally["indexed"]) == (JobState.FINISHED, 6, 6)
+    assert bench.origin.fetched == ["03.md", "04.md", "05.md"]
+    assert len(bench.served(source)) == 6
+    assert verify(bench.workshop) == ()
+
+
+def test_a_foreground_sync_goes_on_with_what_a_killed_one_left(bench: Bench, source: Source) -> None:
+    with jobs_of(bench) as jobs:
+        asked = jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})
+        with lone_worker(bench, "03.md") as process:
+            until(bench, asked, lambda job: job.done == 3, within_s=60)
+            with worker_of(bench, jobs, source) as worker:
+                with pytest.raises(ConflictError, match=f"is running already: job {asked}"):
+                    run(worker, source)
+                process.kill()
+                process.wait()
+                job = run(worker, source)
+    assert (job.id, job.state, job.tally["indexed"]) == (asked, JobState.FINISHED, 6)
+    assert bench.origin.fetched == ["03.md", "04.md", "05.md"]
+
+
+def test_a_schedule_starts_a_job_once_for_each_of_its_times(bench: Bench) -> None:
+    bench.origin.files = dict(FILES)
+    source = bench.apply(("sync: ", "sync: "))
+    assert source.schedule.sync == "*/15 * * * *"
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker, serving(worker):
+
+        def finished(number: int) -> bool:
+            with bench.database.reading() as session:
+                found = joblog.jobs(session, source=source.name)
+            return [job.state for job in found] == [JobState.FINISHED] * number
+
+        for number in (1, 2):
+            deadline = time.monotonic() + 20
+            while not finished(number) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            time.sleep(2 * HEARTBEAT_S)
+            assert finished(number)
+            bench.clock.forward(timedelta(minutes=15))
+
+
+def test_a_job_that_was_written_down_and_never_offered_is_offered(bench: Bench, source: Source) -> None:
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker:
+        asked = jobs.write_down(JobKind.SYNC, source.name, actor=ACTOR, options={})
+        with serving(worker):
+            assert until(bench, asked, ended).state is JobState.FINISHED
+
+
+def test_a_job_that_a_restored_catalog_brings_back_does_not_block_the_source(bench: Bench, source: Source) -> None:
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker:
+        job = run(worker, source)
+        with bench.database.writing() as session:
+            session.connection().execute(text_of("UPDATE job SET state = 'running', ended_at = NULL"))
+        assert run(worker, source).state is JobState.FINISHED
+        assert bench.job(job.id).state is JobState.FAILED
+
+
+def test_jobs_that_ended_long_ago_are_forgotten(bench: Bench, source: Source) -> None:
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker:
+        job = run(worker, source)
+        bench.clock.forward(timedelta(days=31))
+        with serving(worker):
+            deadline = time.monotonic() + 20
+            while bench_has(bench, job.id) and time.monotonic() < deadline:
+                time.sleep(0.05)
+    assert not bench_has(bench, job.id)
+
+
+def bench_has(bench: Bench, job: JobId) -> bool:
+    with bench.database.reading() as session:
+        return joblog.exists(session, job)
+
+
+if __name__ == "__main__":
+    _serve_alone(Path(sys.argv[1]), sys.argv[2])
