@@ -12,13 +12,19 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway import routes
 from gateway.limits import BODY_TIMEOUT_S, MAX_BODY_BYTES, BodyLimit, Pool
+from gateway.operate import routes as operating
+from gateway.operate.desk import Desk
+from gateway.operate.schemas import job_examples
 from gateway.problems import MEDIA_TYPE, Shield, of_http_exception
 from gateway.routes import Gateway
+from gateway.routing import JSON, authentication
 from gateway.schemas import answer_examples
 
 API_VERSION = "1"
 VERIFY_THREADS = 2
 MAX_VERIFICATIONS_WAITING = 256
+OPERATE_THREADS = 2
+MAX_OPERATIONS_WAITING = 64
 HEADER_TIMEOUT_S = 10.0
 """Chosen: from the opening of a connection, or the end of the answer before, to the last byte of the headers."""
 MAX_HEADER_BYTES = 16 * 1024
@@ -35,22 +41,26 @@ class Api(FastAPI):
         for operations in document["paths"].values():
             for operation in operations.values():
                 for status, response in operation["responses"].items():
-                    if int(status) >= HTTPStatus.BAD_REQUEST and "application/json" in response["content"]:
-                        response["content"][MEDIA_TYPE] = response["content"].pop("application/json")
+                    if int(status) >= HTTPStatus.BAD_REQUEST and JSON in response["content"]:
+                        response["content"][MEDIA_TYPE] = response["content"].pop(JSON)
         # Added here, because FastAPI drops what is null from the examples it is given.
-        answer = document["paths"]["/v1/retrieve"]["post"]["responses"]["200"]["content"]["application/json"]
-        answer["examples"] = answer_examples()
+        for path, status, examples in (
+            ("/v1/retrieve", "200", answer_examples()),
+            (operating.SYNC, "202", job_examples()),
+        ):
+            document["paths"][path]["post"]["responses"][status]["content"][JSON]["examples"] = examples
         return document
 
 
 def create_app(
     gateway: Gateway,
+    desk: Desk,
     *,
     new_request_id: Callable[[], str],
     retrieve_threads: int,
     max_retrievals_waiting: int,
 ) -> FastAPI:
-    """The application over a gateway, with at most `retrieve_threads` retrievals at work at a time."""
+    """The application over a gateway and a desk, with at most `retrieve_threads` retrievals at work at a time."""
     app = Api(
         title="Penstock",
         version=API_VERSION,
@@ -67,13 +77,13 @@ def create_app(
             "auto_configure": False,
         },
     )
-    app.include_router(
-        routes.build(
-            gateway,
-            retrievals=Pool(threads=retrieve_threads, max_waiting=max_retrievals_waiting),
-            verifications=Pool(threads=VERIFY_THREADS, max_waiting=MAX_VERIFICATIONS_WAITING),
-        )
-    )
+    # A slow answer, or a slow look at jobs, holds up nobody's credential.
+    verifications = Pool(threads=VERIFY_THREADS, max_waiting=MAX_VERIFICATIONS_WAITING)
+    retrievals = Pool(threads=retrieve_threads, max_waiting=max_retrievals_waiting)
+    operations = Pool(threads=OPERATE_THREADS, max_waiting=MAX_OPERATIONS_WAITING)
+    verified = authentication(gateway, verifications)
+    app.include_router(routes.build(gateway, verified=verified, retrievals=retrievals, checks=verifications))
+    app.include_router(operating.build(desk, verified=verified, pool=operations))
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, timeout_s=BODY_TIMEOUT_S)
     app.add_middleware(Shield, new_request_id=new_request_id)
     return app

@@ -1,6 +1,6 @@
 """One question to one source: decide class by class, open what is permitted, redact the question, search within."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -20,7 +20,7 @@ from indexer.shelf import Shelf
 from policies.decide import approach, permits
 from policies.errors import DependencyError, IntegrityError, QuarantineError
 from policies.manifest import Source, parse
-from policies.model import Caller, ClassId, DocumentId, Node, Permit, Reason
+from policies.model import Access, Caller, ClassId, DocumentId, Node, Permit, Reason
 
 MANIFESTS_KEPT = 1024
 _MAY_PASS = frozenset({"redaction_timeout", "timeout", "crashed", "out_of_memory"})
@@ -99,7 +99,7 @@ class Lookup:
         generation = self.generation(registered)
         if generation is None or not generation.inventory.classes:
             return Reason.NO_GENERATION
-        classes = {visibility.id: visibility.access for visibility in generation.inventory.classes}
+        classes = {visibility.id: _dated(visibility.access, registered) for visibility in generation.inventory.classes}
         decisions = permits(
             caller=caller, purpose=purpose, source=source, classes=classes, node=self.node, now=now
         ).values()
@@ -153,6 +153,11 @@ class Lookup:
                 mend=f"Run: penstock sync {registered.name}",
             )
         return generation
+
+
+def _dated(access: Access, registered: catalog.Registration) -> Access:
+    """Rules of the origin as old as its last mirror, of which an index knows nothing; those of a manifest unchanged."""
+    return access if access.as_of is None else replace(access, as_of=registered.mirrored_at or access.as_of)
 
 
 @lru_cache(maxsize=MANIFESTS_KEPT)

@@ -1,13 +1,19 @@
 """What goes wrong at the HTTP edge, told as problem details (RFC 9457) that echo nothing of the request.
 
 RefusedError
-└── RequestError                the request itself is at fault
-    ├── BodyTooLargeError       413
-    ├── BodyTimeoutError        408
-    ├── BodyIncompleteError     400
-    ├── MediaTypeError          415
-    ├── BodyMalformedError      422: not strict JSON
-    └── BodyInvalidError        422: JSON, but not what the route takes; says which fields
+├── RequestError                the request itself is at fault; `gateway.requests` has more
+│   ├── ForbiddenError          403: the caller lacks the role; the same whatever is asked for
+│   ├── NotFoundError           404
+│   ├── BodyTooLargeError       413
+│   ├── BodyTimeoutError        408
+│   ├── BodyIncompleteError     400
+│   ├── MediaTypeError          415
+│   ├── BodyMalformedError      422: not strict JSON
+│   └── InvalidError            422: says which fields
+│       ├── BodyInvalidError    JSON, but not what the route takes
+│       └── QueryInvalidError   the query of the address
+└── ConflictError
+    └── JobConflictError        409: says which job is in the way
 DependencyError
 └── BusyError                   503: as many requests as allowed are waiting already
 """
@@ -19,7 +25,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -45,6 +51,20 @@ class RequestError(RefusedError):
     """The request itself is at fault. Its message and mend are shown to the caller."""
 
     code = "request_invalid"
+
+
+class ForbiddenError(RequestError):
+    """The caller lacks the role that the route needs."""
+
+    code = "forbidden"
+    status = HTTPStatus.FORBIDDEN
+
+
+class NotFoundError(RequestError):
+    """What the address names is not there."""
+
+    code = "not_found"
+    status = HTTPStatus.NOT_FOUND
 
 
 class BodyTooLargeError(RequestError):
@@ -89,14 +109,36 @@ class FieldFault:
     expected: str
 
 
-class BodyInvalidError(RequestError):
+class InvalidError(RequestError):
+    """Fields of the request are not as they must be."""
+
+    what: ClassVar[str]
+
+    def __init__(self, faults: Sequence[FieldFault]) -> None:
+        super().__init__(f"The {self.what} is not what this route takes.", mend="Mend what is listed under `errors`.")
+        self.faults = tuple(faults)
+
+
+class BodyInvalidError(InvalidError):
     """The body is JSON, but not what the route takes."""
 
     code = "body_invalid"
+    what = "body"
 
-    def __init__(self, faults: Sequence[FieldFault]) -> None:
-        super().__init__("The body is not what this route takes.", mend="Mend the fields listed under `errors`.")
-        self.faults = tuple(faults)
+
+class QueryInvalidError(InvalidError):
+    """The query of the address is not what the route takes."""
+
+    code = "query_invalid"
+    what = "query"
+
+
+class JobConflictError(ConflictError):
+    """What `job` is, or does, is in the way."""
+
+    def __init__(self, message: str, *, mend: str, job: str) -> None:
+        super().__init__(message, mend=mend)
+        self.job = job
 
 
 class BusyError(DependencyError):
@@ -112,6 +154,7 @@ def problem(
     detail: str,
     request_id: str,
     faults: Sequence[FieldFault] = (),
+    job: str | None = None,
 ) -> Response:
     """A problem details response. `code` is stable and stands in `type`; `title` is the code in words."""
     body: dict[str, Any] = {
@@ -124,6 +167,8 @@ def problem(
     }
     if faults:
         body["errors"] = [{"path": fault.path, "expected": fault.expected} for fault in faults]
+    if job:
+        body["job"] = job
     response = Response(json.dumps(body, ensure_ascii=False), status_code=status, media_type=MEDIA_TYPE)
     if status == HTTPStatus.UNAUTHORIZED:
         response.headers["www-authenticate"] = "Bearer"
@@ -147,8 +192,9 @@ def of_error(error: Exception, request_id: str) -> Response:
         case _:
             status, code = HTTPStatus.INTERNAL_SERVER_ERROR, "internal"
             detail = "The request failed. Give the request id to the operator, whose log knows more."
-    faults = error.faults if isinstance(error, BodyInvalidError) else ()
-    return problem(status=status, code=code, detail=detail, request_id=request_id, faults=faults)
+    faults = error.faults if isinstance(error, InvalidError) else ()
+    job = error.job if isinstance(error, JobConflictError) else None
+    return problem(status=status, code=code, detail=detail, request_id=request_id, faults=faults, job=job)
 
 
 async def of_http_exception(request: Request, error: Exception) -> Response:

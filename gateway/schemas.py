@@ -22,11 +22,13 @@ CONFIDENCE_DECIMALS = 4
 _MAX_FAULTS = 10
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
+    """A body, or a part of one."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class RetrieveBody(_Wire):
+class RetrieveBody(Wire):
     """A query for one purpose."""
 
     query: Annotated[
@@ -62,7 +64,7 @@ class RetrieveBody(_Wire):
     ] = None
 
 
-class ConfidenceBody(_Wire):
+class ConfidenceBody(Wire):
     """How sure the gateway is that the passages hold what the query needs."""
 
     value: Annotated[float, Field(ge=0, le=1)] | None = Field(
@@ -72,7 +74,7 @@ class ConfidenceBody(_Wire):
     calibration: str | None = Field(description="id of the calibration behind the value")
 
 
-class PassageBody(_Wire):
+class PassageBody(Wire):
     """A redacted passage and what a citation needs."""
 
     text: str
@@ -87,7 +89,7 @@ class PassageBody(_Wire):
     ordinal: int = Field(description="0-based place of the passage in the document")
 
 
-class AnswerBody(_Wire):
+class AnswerBody(Wire):
     """Passages, best first, and what to do with them."""
 
     request_id: str
@@ -99,7 +101,7 @@ class AnswerBody(_Wire):
     passages: list[PassageBody]
 
 
-class SourceBody(_Wire):
+class SourceBody(Wire):
     """A source the caller may use, and what for."""
 
     name: str
@@ -107,27 +109,27 @@ class SourceBody(_Wire):
     purposes: list[str]
 
 
-class SourcesBody(_Wire):
+class SourcesBody(Wire):
     """The sources the caller may use."""
 
     request_id: str
     sources: list[SourceBody]
 
 
-class StatusBody(_Wire):
+class StatusBody(Wire):
     """The service is there."""
 
     status: Literal["ok"]
 
 
-class FaultBody(_Wire):
+class FaultBody(Wire):
     """A field that is not as it must be."""
 
     path: str = Field(description="dotted path, empty for the body itself")
     expected: str
 
 
-class ProblemBody(_Wire):
+class ProblemBody(Wire):
     """Problem details (RFC 9457). Holds nothing of the request."""
 
     type: str
@@ -137,6 +139,7 @@ class ProblemBody(_Wire):
     detail: str = Field(description="what is wrong and how to mend it")
     request_id: str
     errors: list[FaultBody] = Field(default=[], description="the fields at fault, at most 10")
+    job: str | None = Field(default=None, description="id of the job that is in the way")
 
 
 def read_request(body: bytes) -> RetrievalRequest:
@@ -150,7 +153,7 @@ def read_request(body: bytes) -> RetrievalRequest:
     try:
         given = RetrieveBody.model_validate(value)
     except ValidationError as error:
-        raise BodyInvalidError(_faults(error)) from None  # the cause holds the input
+        raise BodyInvalidError(faults_of(error, RetrieveBody)) from None  # the cause holds the input
     return RetrievalRequest(
         query=given.query,
         purpose=given.purpose,
@@ -169,7 +172,7 @@ def render_answer(answer: Answer, request_id: str) -> bytes:
         ValueError: a score or confidence is not finite.
     """
     confidence = answer.confidence
-    return _json(
+    return dump(
         {
             "request_id": request_id,
             "verdict": answer.verdict,
@@ -263,7 +266,7 @@ def read_answer(body: bytes) -> Answer:
 
 def render_sources(sources: Sequence[VisibleSource], request_id: str) -> bytes:
     """The body that lists sources, by name; `SourcesBody` is its schema."""
-    return _json(
+    return dump(
         {
             "request_id": request_id,
             "sources": [
@@ -274,7 +277,12 @@ def render_sources(sources: Sequence[VisibleSource], request_id: str) -> bytes:
     )
 
 
-def _json(value: object) -> bytes:
+def dump(value: object) -> bytes:
+    """JSON in UTF-8, without spaces.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8")
 
 
@@ -282,9 +290,9 @@ def _rounded(value: float, decimals: int) -> float:
     return round(float(value), decimals) + 0.0  # -0.0 + 0.0 is 0.0
 
 
-def _faults(error: ValidationError) -> list[FieldFault]:
+def faults_of(error: ValidationError, model: type[BaseModel]) -> list[FieldFault]:
     """What pydantic found, in our own words: its messages, and the names of unknown keys, hold the input."""
-    fields = RetrieveBody.model_fields
+    fields = model.model_fields
     faults: dict[FieldFault, None] = {}
     for entry in error.errors(include_url=False, include_input=False, include_context=False):
         place = entry["loc"]
@@ -293,5 +301,6 @@ def _faults(error: ValidationError) -> list[FieldFault]:
             path = ".".join(str(step) for step in place if isinstance(step, int) or step in fields)
             faults[FieldFault(path=path, expected=fields[name].description or "")] = None
         else:
-            faults[FieldFault(path="", expected=f"an object with no other keys than {', '.join(fields)}")] = None
+            keys = f"no other keys than {', '.join(fields)}" if fields else "no keys"
+            faults[FieldFault(path="", expected=f"an object with {keys}")] = None
     return list(faults)[:_MAX_FAULTS]

@@ -1,36 +1,49 @@
 """Putting the parts together: the only place that makes them, and the owner of the clock."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from sqlmodel import SQLModel
+
+from connectors.base import Connector
+from connectors.registry import connector
+from connectors.secrets import Secrets
 from gateway.identity import Identity
 from gateway.jwks import fetch_https
 from gateway.keys import ApiKeyRow
 from gateway.lookup import Lookup
+from gateway.requests import RequestRow
 from gateway.retrieval import Retrieval
 from gateway.settings import Settings
 from gateway.tokens import Tokens
-from indexer import embed, parse, redact
+from indexer import catalog, embed, installation, mirror, ocr, parse, redact, sync, upkeep
 from indexer import home as homes
+from indexer.catalog import Registration
 from indexer.database import Database
 from indexer.embed import Embedder, EmbedderIdentity
 from indexer.home import Home
+from indexer.installation import InstallationRow
+from indexer.joblog import Job, JobId, JobKind
+from indexer.jobs import Jobs
 from indexer.keyring import Keyring
 from indexer.passages import TokenCounter
 from indexer.redact import Redactor
 from indexer.sandbox import Sandbox
 from indexer.seal import Key
 from indexer.shelf import Shelf
-from indexer.sync import Workshop
 from indexer.tables import TABLES
-from policies.errors import SettingsError
+from indexer.worker import Open, Worker
+from indexer.workshop import Workshop
+from policies.errors import PenstockError, SettingsError
 from policies.ledger import AuditRow
-from policies.model import Node
+from policies.manifest import Source
+from policies.manifest import parse as parse_manifest
+from policies.model import Node, SourceName
 
 EMBEDDING_THREADS = 1
 """Chosen: a second thread waits by spinning, and where the cores are busy a passage then costs five times as much."""
@@ -58,6 +71,11 @@ class LazyStages:
     def parser(self) -> Sandbox:
         """The child process that parses."""
         return self._resources.enter_context(parse.parser())
+
+    @cached_property
+    def ocr(self) -> Sandbox:
+        """The child process that reads scanned pages."""
+        return self._resources.enter_context(ocr.reader())
 
     @cached_property
     def redactor(self) -> Redactor:
@@ -92,6 +110,7 @@ class Installation:
     stages: LazyStages
     settings: Settings
     node: Node
+    resources: ExitStack
 
     def workshop(self) -> Workshop:
         """What changes sources: sync, publish, purge."""
@@ -104,6 +123,44 @@ class Installation:
             clock=clock,
             new_id=new_id,
         )
+
+    def jobs(self) -> Jobs:
+        """What asks for jobs. Made once: it holds connections."""
+        return self._jobs
+
+    @cached_property
+    def _jobs(self) -> Jobs:
+        jobs = Jobs(self.database, clock=clock, new_id=new_id)
+        self.resources.callback(jobs.close)
+        return jobs
+
+    def worker(self) -> Worker:
+        """What runs jobs in this process, until its `with` block ends."""
+        return Worker(jobs=self.jobs(), openers=self._openers(), tick_id=self._tick_id, name=new_id())
+
+    def secrets(self, registered: Registration) -> Secrets:
+        """Where the credentials that a source's manifest refers to are read."""
+        return Secrets(environment=self.settings.environment, base=registered.manifest_path.parent)
+
+    def _openers(self) -> Mapping[JobKind, Open]:
+        workshop = self.workshop()
+
+        def source_of(job: Job) -> tuple[Source, Connector]:
+            with self.database.reading() as session:
+                registered = catalog.require(session, job.source)
+            source = parse_manifest(registered.manifest, path=str(registered.manifest_path))
+            origin = source.connector
+            return source, connector(origin.kind, origin.options, secrets=self.secrets(registered))
+
+        return {
+            JobKind.SYNC: lambda job: sync.opened(workshop, *source_of(job), job),
+            JobKind.PERMISSIONS: lambda job: mirror.opened(workshop, *source_of(job), job),
+            JobKind.REBUILD: lambda job: upkeep.rebuilding(workshop, source_of(job)[0], job),
+            JobKind.VERIFY: lambda job: upkeep.verifying(workshop, job),
+        }
+
+    def _tick_id(self, kind: JobKind, source: SourceName, at: datetime) -> JobId:
+        return JobId(self.keyring.fingerprint("schedule", kind, source, at.isoformat()))
 
     def lookup(self) -> Lookup:
         """What searches sources."""
@@ -134,14 +191,22 @@ def create_installation(settings: Settings, *, store_region: str) -> None:
     """
     master = Key(settings.read_master_key())
     home = homes.create(settings.home, store_region=store_region, now=clock())
-    database = _catalog(home)
-    database.create()
-    database.close()
-    Keyring.create(home.keyring, master).close()
+    keyring = Keyring.create(home.keyring, master)
+    database = _catalog(home, settings)
+    try:
+        database.create()
+        installation.claim(database, keyring.public_key())
+    except PenstockError:
+        homes.abandon(home)
+        raise
+    finally:
+        database.close()
+        keyring.close()
 
 
-def _catalog(home: Home) -> Database:
-    return Database(home.catalog, [*TABLES, AuditRow, ApiKeyRow])
+def _catalog(home: Home, settings: Settings) -> Database:
+    tables: list[type[SQLModel]] = [*TABLES, AuditRow, ApiKeyRow, RequestRow, InstallationRow]
+    return Database(settings.database or home.catalog, tables)
 
 
 @contextmanager
@@ -152,21 +217,23 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
         SettingsError: there is no home, a newer Penstock made it, or its master key is missing, wrong or inside it.
     """
     home = homes.find(settings.home)
-    if not home.catalog.is_file():
+    if settings.database is None and not home.catalog.is_file():
         raise SettingsError(
             f"The catalog {str(home.catalog)!r} is missing.",
-            mend="Restore it from its backup, then run: penstock verify",
+            mend="Restore it from its backup, then run: penstock verify (or set PENSTOCK_DATABASE, if it is there).",
         )
     with ExitStack() as resources:
-        database = _catalog(home)
+        database = _catalog(home, settings)
         resources.callback(database.close)
         keyring = Keyring(home.keyring, Key(settings.read_master_key()))
         resources.callback(keyring.close)
+        installation.require(database, keyring.public_key())
         yield Installation(
             home=home,
             database=database,
             keyring=keyring,
             stages=LazyStages(resources),
             settings=settings,
+            resources=resources,
             node=Node(process_region=settings.region or home.store_region, store_region=home.store_region),
         )

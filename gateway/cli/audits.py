@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 
 from gateway.cli.exits import FINDINGS
+from gateway.cli.running import carry_out, plain
 from gateway.cli.shell import HomeOption, JsonOption, installation, operator, say, show, show_json, show_table
-from policies.model import Action
+from gateway.cli.syncs import QueueOption
+from policies.errors import RefusedError
+from policies.model import Action, SourceName
 
 
 def verify_audit(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -62,6 +65,7 @@ def show_audit(
 def verify(
     *,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended from the catalog.")] = False,
+    queue: QueueOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -69,9 +73,18 @@ def verify(
 
     Example: [bold]penstock verify --repair[/bold]
     """
+    from gateway.wiring import clock
     from indexer import reconcile
+    from indexer.joblog import JobKind
 
+    if queue and repair:
+        raise RefusedError("A worker does not repair.", mend="Leave out --queue or --repair.")
     with installation(home) as opened:
+        if queue:
+            jobs, code = carry_out(opened, JobKind.VERIFY, [SourceName("")], {}, queue=True)
+            if as_json:
+                show_json([plain(job, clock()) for job in jobs])
+            raise typer.Exit(code)
         workshop = opened.workshop()
         findings = reconcile.verify(workshop)
         if repair and findings:

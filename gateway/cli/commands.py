@@ -3,8 +3,22 @@
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
-from gateway.cli import audits, calibration, credentials, doctor, homes, manifests, purges, serving, standing, syncs
+from gateway.cli import (
+    audits,
+    calibration,
+    credentials,
+    doctor,
+    homes,
+    jobs,
+    manifests,
+    purges,
+    quarantine,
+    serving,
+    standing,
+    syncs,
+)
 from gateway.cli.exits import EPILOG
 from gateway.cli.shell import Run
 
@@ -20,6 +34,9 @@ def build() -> typer.Typer:
         ("plan", manifests.plan),
         ("apply", manifests.apply),
         ("sync", syncs.sync),
+        ("permissions", syncs.permissions),
+        ("rebuild", syncs.rebuild),
+        ("worker", jobs.worker),
         ("status", standing.status),
         ("calibrate", calibration.calibrate),
         ("serve", serving.serve),
@@ -41,7 +58,18 @@ def build() -> typer.Typer:
     audit = _group("The record of every act: an append-only chain.")
     audit.command("verify")(audits.verify_audit)
     audit.command("show")(audits.show_audit)
-    for name, group in (("key", key), ("purge", purge), ("audit", audit)):
+    job = _group("Work on sources: asked for, running or ended.", cls=jobs.ListByDefault)
+    job.command("list")(jobs.list_jobs)
+    job.command("show")(jobs.show_job)
+    job.command("pause")(jobs.pause)
+    job.command("resume")(jobs.resume)
+    job.command("cancel")(jobs.cancel)
+    held = _group("Documents that could not be taken in, and why.")
+    held.command("list")(quarantine.list_quarantined)
+    held.command("retry")(quarantine.retry)
+    held.command("drop")(quarantine.drop)
+    groups = {"key": key, "purge": purge, "audit": audit, "jobs": job, "quarantine": held}
+    for name, group in groups.items():
         app.add_typer(group, name=name)
     return app
 
@@ -60,9 +88,10 @@ def options(
         run.debug = debug
 
 
-def _group(help_text: str | None) -> typer.Typer:
+def _group(help_text: str | None, *, cls: type[TyperGroup] = TyperGroup) -> typer.Typer:
     return typer.Typer(
         help=help_text,
+        cls=cls,
         no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,  # main() says it in one line

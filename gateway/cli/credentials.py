@@ -23,7 +23,8 @@ def create(
     region: Annotated[str, typer.Option(help="Country its answers go to: ISO 3166-1 alpha-2 in lower case.")],
     group: Annotated[list[str] | None, typer.Option(help="A group it belongs to; can be repeated.")] = None,
     role: Annotated[
-        list[Role] | None, typer.Option(help="Kept with the key for acts of later versions; can be repeated.")
+        list[Role] | None,
+        typer.Option(help="What it may do beside retrieving: operator asks for jobs; can be repeated."),
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=366, help="How long it is valid.")] = DAYS,
     home: HomeOption = None,

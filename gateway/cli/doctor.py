@@ -1,23 +1,34 @@
 """Looking at the machine and the installation."""
 
 import platform
+import re
 import sqlite3
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, requires, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from gateway.cli.exits import FINDINGS
 from gateway.cli.shell import HomeOption, JsonOption, installation, show, show_json
+from gateway.cli.sources import described
 from policies.errors import PenstockError, SettingsError
+from policies.manifest import Source
+
+if TYPE_CHECKING:
+    from gateway.wiring import Installation
 
 MIN_PYTHON = (3, 11)
 MIN_SQLITE = (3, 35)
 """Chosen: from 2021, older than any Python 3.11 was built with."""
+LOOK_S = 0.2
+_REQUIRED = re.compile(r"[A-Za-z0-9._-]+")
+_EXTRA = re.compile(r"""extra\s*==\s*["'](?P<extra>[^"']+)""")
 PACKAGES = ("penstock", "torch", "sentence-transformers", "faiss-cpu", "unstructured", "presidio-analyzer", "fastapi")
 
 
@@ -32,7 +43,7 @@ class Checked:
 
 
 def doctor(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Check Python, libraries, the models, the sandboxes, the home and its key, and say how to mend what is wrong.
+    """Check Python, libraries, models, sandboxes, the home, its databases and its workers, and say how to mend a fault.
 
     Example: [bold]penstock doctor[/bold]
     """
@@ -44,9 +55,10 @@ def doctor(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
         "processor": _processor,
         "parser sandbox": _parser,
         "redaction sandbox": _detector,
-        "home and master key": partial(_home, home),
+        "text in pictures": _tesseract,
+        "connectors": _connectors,
     }
-    found = [_look(what, look) for what, look in looks.items()]
+    found = [*(_look(what, look) for what, look in looks.items()), *_look_inside(home)]
     if as_json:
         show_json([asdict(checked) for checked in found])
     else:
@@ -122,7 +134,107 @@ def _detector() -> str:
     return "starts and redacts"
 
 
-def _home(home: Path | None) -> str:
-    with installation(home) as opened:
-        node = opened.node
-        return f"{opened.home.root}, stored in {node.store_region}, processed in {node.process_region}"
+def _tesseract() -> str:
+    from indexer import ocr
+
+    languages = ocr.available()
+    if not languages:
+        return "Tesseract is not installed, so scanned pages and pictures are quarantined"
+    return f"Tesseract reads {', '.join(sorted(languages))}"
+
+
+def _connectors() -> str:
+    """The kinds that manifests can name, and the extras of Penstock that are not installed."""
+    from connectors.registry import GROUP
+
+    kinds = ", ".join(sorted({offer.name for offer in entry_points(group=GROUP)}))
+    lacking: set[str] = set()
+    for requirement in requires("penstock") or ():
+        extra = _EXTRA.search(requirement)
+        name = _REQUIRED.match(requirement)
+        if extra and name and extra["extra"] != "dev" and not _is_installed(name[0]):
+            lacking.add(extra["extra"])
+    return kinds + "".join(f"; for {extra}: pip install 'penstock[{extra}]'" for extra in sorted(lacking))
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _look_inside(home: Path | None) -> Iterator[Checked]:
+    """What a look into the home finds; one fault where it does not open."""
+    what = "home and master key"
+    try:
+        with installation(home) as opened:
+            yield _look(what, partial(_home, opened))
+            yield _look("catalog", partial(_catalog, opened))
+            yield _look("jobs", partial(_jobs, opened))
+            yield _look("workers", partial(_workers, opened))
+    except PenstockError as error:
+        yield Checked(what=what, ok=False, detail=error.message, mend=error.mend)
+
+
+def _home(opened: "Installation") -> str:
+    node = opened.node
+    return f"{opened.home.root}, stored in {node.store_region}, processed in {node.process_region}"
+
+
+def _catalog(opened: "Installation") -> str:
+    from indexer import catalog
+
+    with opened.database.reading() as session:
+        sources = catalog.registrations(session)
+    return f"{opened.database.name} answers, {len(sources)} sources"
+
+
+def _jobs(opened: "Installation") -> str:
+    from indexer import joblog
+
+    engine = opened.jobs().queues.engine
+    with opened.database.reading() as session:
+        open_jobs = joblog.jobs(session, open_only=True)
+    return f"their database answers ({engine.dialect.name}), {len(open_jobs)} open jobs"
+
+
+def _workers(opened: "Installation") -> str:
+    """How many live, where one is needed: for jobs that wait or ran somewhere, or for schedules."""
+    from indexer import catalog, joblog
+    from indexer.joblog import JobState
+
+    with opened.database.reading() as session:
+        sources = [described(registered) for registered in catalog.registrations(session)]
+        jobs = [job for job in joblog.jobs(session, open_only=True) if job.state is not JobState.PAUSED]
+    scheduled = [source.name for source in sources if source.state == "active" and _has_schedule(source)]
+    live = _live_workers(opened)
+    if live:
+        return f"{live} alive"
+    if jobs:
+        raise SettingsError(f"No worker is alive, and {len(jobs)} jobs wait for one.", mend="Run: penstock worker")
+    if scheduled:
+        names = ", ".join(scheduled)
+        raise SettingsError(f"No worker is alive to follow the schedules of {names}.", mend="Run: penstock worker")
+    return "none is alive, none is needed"
+
+
+def _has_schedule(source: Source) -> bool:
+    schedule = source.schedule
+    return bool(schedule.sync or (schedule.permissions and source.mirrors_access))
+
+
+def _live_workers(opened: "Installation") -> int:
+    """How many beat while one looks. Where one of another machine does not, looking takes a heartbeat."""
+    from indexer import joblog
+    from indexer.liveness import DeathWatch
+    from indexer.worker import HEARTBEAT_S
+
+    watch = DeathWatch(patience_s=HEARTBEAT_S)
+    while True:
+        with opened.database.reading() as session:
+            workers = [worker for worker in joblog.workers(session) if not watch.is_dead(worker)]
+        if all(map(watch.has_beaten, workers)):
+            return len(workers)
+        time.sleep(LOOK_S)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from policies.errors import ConflictError, DependencyError, IntegrityError, PenstockError
+from policies.errors import AuditError, ConflictError, DependencyError, IntegrityError, PenstockError
 
 FINDINGS: Final = 1
 REFUSED: Final = 2
@@ -22,6 +22,17 @@ def exit_code(error: PenstockError) -> int:
         case ConflictError() | DependencyError():
             return RETRY
         case IntegrityError():
+            return INTEGRITY
+        case _:
+            return REFUSED
+
+
+def exit_code_of(code: str) -> int:
+    """The exit code of a command whose job ended with an error of this code."""
+    match code:
+        case ConflictError.code | DependencyError.code | AuditError.code:
+            return RETRY
+        case IntegrityError.code:
             return INTEGRITY
         case _:
             return REFUSED

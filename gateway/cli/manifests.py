@@ -1,15 +1,18 @@
 """Manifests: checking, planning and applying them."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import SecretStr
 
 from connectors.registry import connector
+from connectors.secrets import Secrets
 from gateway.cli.exits import REFUSED
 from gateway.cli.shell import HomeOption, JsonOption, YesOption, confirm, installation, operator, say, show, show_json
+from gateway.settings import from_environment
 from policies import manifest
 from policies.errors import ManifestError, RefusedError
 from policies.manifest import Source
@@ -25,11 +28,36 @@ ManifestsArgument = Annotated[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """A manifest file that loads: its text and the source it describes."""
+    """A manifest file that loads: its text and the source it describes.
+
+    `warning` says which secret it refers to that this place does not hold, None where all are there.
+    """
 
     path: Path
     text: str
     source: Source
+    warning: ManifestError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Secrets(Secrets):
+    """Notes the references that name nothing here. Where a manifest is checked, its secrets need not be."""
+
+    missing: list[RefusedError] = field(default_factory=list)
+
+    def read(self, reference: object, *, option: str) -> SecretStr:
+        """The secret. What is no reference is an error all the same."""
+        try:
+            return super().read(reference, option=option)
+        except RefusedError as error:
+            match reference:
+                case {"env": str(name), **rest} if not rest and name.isidentifier() and name.isascii():
+                    self.missing.append(error)
+                case {"file": str(path), **rest} if not rest and path:
+                    self.missing.append(error)
+                case _:
+                    pass
+            raise
 
 
 def check(manifests: ManifestsArgument, *, as_json: JsonOption = False) -> None:
@@ -42,13 +70,12 @@ def check(manifests: ManifestsArgument, *, as_json: JsonOption = False) -> None:
         show_json(
             {
                 "sources": sorted(one.source.name for one in found),
-                "errors": [
-                    {name: getattr(error, name) for name in ("path", "line", "key", "message", "mend")}
-                    for error in errors
-                ],
+                "errors": [_plain_error(error) for error in errors],
+                "warnings": [_plain_error(one.warning) for one in found if one.warning],
             }
         )
     else:
+        _say_warnings(found)
         for one in found:
             show(f"{one.path}: {one.source.name}, version {one.source.version}, {one.source.state}")
         _say_errors(errors)
@@ -105,11 +132,14 @@ def schema() -> None:
 def read_all(paths: Sequence[Path]) -> tuple[list[Manifest], list[ManifestError]]:
     """The manifests that load, and every error of the others. Two for one source are an error of the second.
 
+    A secret that is missing here is a warning; what the connector asks for after it has then not been looked at.
+
     Raises:
         RefusedError: a folder holds no manifest.
     """
     found: dict[str, Manifest] = {}
     errors: list[ManifestError] = []
+    environment = from_environment(home=None).environment
     for path in _files(paths):
         try:
             text = manifest.read_text(path)
@@ -121,7 +151,8 @@ def read_all(paths: Sequence[Path]) -> tuple[list[Manifest], list[ManifestError]
             errors += faults
             continue
         one = Manifest(path=path, text=text, source=manifest.parse(text, path=str(path)))
-        fault = _connector_fault(one) or _duplicate_fault(one, found.get(one.source.name))
+        one, fault = _with_connector(one, environment)
+        fault = fault or _duplicate_fault(one, found.get(one.source.name))
         if fault:
             errors.append(fault)
         else:
@@ -139,13 +170,18 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     return list(files)
 
 
-def _connector_fault(one: Manifest) -> ManifestError | None:
+def _with_connector(one: Manifest, environment: Mapping[str, str]) -> tuple[Manifest, ManifestError | None]:
+    """The manifest with its warning, and what is wrong with its connector's options."""
     given = one.source.connector
+    secrets = _Secrets(environment=environment, base=one.path.parent)
     try:
-        connector(given.kind, given.options, base=one.path.parent)
+        connector(given.kind, given.options, secrets=secrets)
     except RefusedError as error:
-        return _fault(one, "connector", error.message, mend=error.mend)
-    return None
+        fault = _fault(one, "connector", error.message, mend=error.mend)
+        if error in secrets.missing:
+            return replace(one, warning=fault), None
+        return one, fault
+    return one, None
 
 
 def _duplicate_fault(one: Manifest, other: Manifest | None) -> ManifestError | None:
@@ -163,10 +199,21 @@ def _fault(one: Manifest, key: str, message: str, *, mend: str) -> ManifestError
 def _loaded(paths: Sequence[Path]) -> list[Manifest]:
     """The manifests, or the end of the command where one does not load."""
     found, errors = read_all(paths)
+    _say_warnings(found)
     if errors:
         _say_errors(errors)
         raise typer.Exit(REFUSED)
     return found
+
+
+def _say_warnings(found: Sequence[Manifest]) -> None:
+    for one in found:
+        if one.warning:
+            say(f"{one.warning} A warning here, an error where it is synced.")
+
+
+def _plain_error(error: ManifestError) -> dict[str, object]:
+    return {name: getattr(error, name) for name in ("path", "line", "key", "message", "mend")}
 
 
 def _say_errors(errors: Sequence[ManifestError]) -> None:

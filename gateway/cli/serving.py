@@ -39,7 +39,8 @@ def serve(
     Example: [bold]penstock serve --port 8080[/bold]
     """
     from gateway.app import create_app, server
-    from gateway.wiring import new_id
+    from gateway.operate.desk import Desk
+    from gateway.wiring import clock, new_id
 
     # A service manager stops a service by SIGTERM: end as by Ctrl-C, so that no child process or folder is left.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -49,8 +50,10 @@ def serve(
         retrieval = opened.retrieval()
         _check_indexes(opened, retrieval)
         _warm(retrieval)
+        desk = Desk(database=opened.database, keyring=opened.keyring, jobs=opened.jobs(), clock=clock, new_id=new_id)
         app = create_app(
             retrieval,
+            desk,
             new_request_id=new_id,
             retrieve_threads=RETRIEVE_THREADS,
             max_retrievals_waiting=MAX_RETRIEVALS_WAITING,

@@ -4,7 +4,7 @@ import json
 import os
 import pwd
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,11 +75,14 @@ def show_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A result in columns, on stdout. Numbers stand to the right; cells too wide are folded, never cut."""
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, whole: Collection[str] = ()) -> None:
+    """A result in columns, on stdout. Numbers stand to the right; cells too wide are folded, never cut.
+
+    The columns in `whole` are never folded: ids that are to be copied.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     Console().print(table)

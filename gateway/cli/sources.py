@@ -34,13 +34,13 @@ def described(registered: "Registration") -> Source:
 
 
 def origin_ids(opened: "Installation", documents: Collection["Document"]) -> dict[DocumentId, str]:
-    """What the origin calls these documents, for the operator's eyes only; "" for one whose key is gone."""
+    """What the origin calls these documents, for the operator's eyes only; "" where that is no longer known."""
     from indexer.content import open_description
 
     keys = opened.keyring.document_keys(document.revision.id for document in documents)
     return {
         document.id: open_description(keys[revision.id], revision.id, revision.sealed).origin_id
-        if (revision := document.revision).id in keys
+        if (revision := document.revision).id in keys and revision.sealed
         else ""
         for document in documents
     }

@@ -1,10 +1,12 @@
 """How sources stand."""
 
 from collections import Counter
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli.running import plain, progress_of, rounded
 from gateway.cli.shell import HomeOption, JsonOption, installation, say, show, show_json, show_table
 from gateway.cli.sources import chosen, described, origin_ids
 from policies.model import ConfidenceStatus
@@ -25,13 +27,15 @@ def status(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how each source stands: documents, quarantine with its reasons, index and calibration.
+    """Show how each source stands: documents, quarantine with its reasons, index, calibration, and what is being done.
 
     Example: [bold]penstock status handbook --documents[/bold]
     """
+    from gateway.wiring import clock
+
     with installation(home) as opened:
         registered = chosen(opened, sources or [], every=not sources)
-        found = [_Standing(opened, one) for one in registered]
+        found = [_Standing(opened, one, now=clock()) for one in registered]
     if as_json:
         show_json([standing.plain(named=documents) for standing in found])
         return
@@ -41,21 +45,28 @@ def status(
     columns = ("source", "state", "serving", "indexed", "quarantined", "passages", "index", "confidence")
     show_table(columns, (standing.row() for standing in found))
     for standing in found:
+        standing.show_work()
         standing.show_quarantine(named=documents)
 
 
 class _Standing:
     """One source as it is at one instant."""
 
-    def __init__(self, opened: "Installation", registered: "Registration") -> None:
-        from indexer import catalog
+    def __init__(self, opened: "Installation", registered: "Registration", *, now: datetime) -> None:
+        from indexer import catalog, joblog
+        from indexer.joblog import OPEN, JobKind
 
         self.source = described(registered)
         self.registered = registered
+        self.now = now
         with opened.database.reading() as session:
             documents = list(catalog.documents(session, registered.name).values())
             self.counts = catalog.counts(session, registered.name)
             self.confidence = _confidence(opened, session, registered)
+            jobs = joblog.jobs(session, source=registered.name)
+        self.open_jobs = [job for job in jobs if job.state in OPEN]
+        ended = (job for job in jobs if job.kind is JobKind.SYNC and job.state not in OPEN)
+        self.last_sync = next(ended, None)
         self.quarantined = [document for document in documents if document.reason]
         self.reasons = Counter(document.reason for document in self.quarantined)
         self.names = origin_ids(opened, self.quarantined)
@@ -73,6 +84,18 @@ class _Standing:
         if self.registered.generation is None:
             return "none"
         return "behind" if self.registered.unpublished else "current"
+
+    def show_work(self) -> None:
+        """What is being done, how the last sync ended, and how old the mirrored permissions are."""
+        name, last = self.source.name, self.last_sync
+        for job in self.open_jobs:
+            show(f"{name}: {job.kind} {job.state}, {progress_of(job, self.now)}, job {job.id}")
+        if last and last.ended_at:
+            show(f"{name}: last sync {last.state} at {last.ended_at:%Y-%m-%d %H:%M} UTC")
+        if self.source.mirrors_access:
+            mirrored = self.registered.mirrored_at
+            age = "not known yet" if mirrored is None else f"{rounded(self.now - mirrored)} old"
+            show(f"{name}: permissions of the origin {age}")
 
     def show_quarantine(self, *, named: bool) -> None:
         """The reasons with their numbers, and the documents where they are to be named."""
@@ -107,6 +130,9 @@ class _Standing:
             "generation": self.registered.generation,
             "index": self.index,
             "confidence": self.confidence,
+            "jobs": [plain(job, self.now) for job in self.open_jobs],
+            "last_sync": plain(self.last_sync, self.now) if self.last_sync else None,
+            "mirrored_at": self.registered.mirrored_at.isoformat() if self.registered.mirrored_at else None,
         } | ({"documents": quarantined} if named else {})
 
 

@@ -1,121 +1,161 @@
-"""Taking documents in."""
+"""Taking documents in, and the other work on sources."""
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
-from connectors.registry import connector
-from gateway.cli.exits import exit_code
-from gateway.cli.shell import HomeOption, JsonOption, installation, operator, say, show_json, show_table
+from gateway.cli.running import REASON, carry_out, plain, would_remove
+from gateway.cli.shell import HomeOption, JsonOption, installation, say, show_json, show_table
 from gateway.cli.sources import chosen, described
-from policies.errors import PenstockError
+from policies.model import SourceName
 
 if TYPE_CHECKING:
-    from indexer.sync import Progress as Step
-    from indexer.sync import Report
+    from gateway.wiring import Installation
+    from indexer.joblog import Job, JobKind
 
-LINES_PER_SYNC = 10
-"""Chosen: how often a sync without a terminal says how far it is."""
+SourcesArgument = Annotated[list[str] | None, typer.Argument(metavar="SOURCE...", help="Names of sources.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Every active source.")]
+QueueOption = Annotated[
+    bool, typer.Option("--queue", help="Ask for it and leave it to a worker, instead of doing it here and now.")
+]
+OUTCOMES = ("indexed", "unchanged", "quarantined", "removed")
 
 
 def sync(
-    sources: Annotated[list[str] | None, typer.Argument(metavar="SOURCE...", help="Names of sources.")] = None,
+    sources: SourcesArgument = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="Every active source.")] = False,
-    confirm_deletes: Annotated[
-        bool, typer.Option("--confirm-deletes", help="Remove documents even beyond limits.max_deletes.")
+    every: AllOption = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Remove documents even beyond limits.max_deletes.")
     ] = False,
     retry_quarantined: Annotated[
         bool, typer.Option("--retry-quarantined", help="Try documents again that could not be read before.")
     ] = False,
+    queue: QueueOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring sources to what their origins hold now.
 
-    Each listed document ends as indexed, unchanged or quarantined; penstock status --documents tells why. A sync that
-    was stopped goes on where it was.
+    Each listed document ends as indexed, unchanged or quarantined; penstock quarantine list tells why. A sync that was
+    stopped goes on where it was. One that would remove too much removes nothing until it is run with --confirm.
 
     Example: [bold]penstock sync handbook[/bold]
     """
-    from indexer.sync import sync as run
+    from gateway.wiring import clock
+    from indexer.joblog import JobKind
 
-    codes: list[int] = []
-    reports: dict[str, Report] = {}
+    options = {"confirm_deletes": confirm, "retry_quarantined": retry_quarantined}
     with installation(home) as opened:
-        for registered in chosen(opened, sources or [], every=every):
-            source = described(registered)
-            if every and source.state != "active":
-                say(f"{source.name}: left out, its state is {source.state}.")
-                continue
-            try:
-                origin = source.connector
-                with _progress(source.name) as progress:
-                    reports[source.name] = run(
-                        opened.workshop(),
-                        source,
-                        connector(origin.kind, origin.options, base=registered.manifest_path.parent),
-                        actor=operator(),
-                        progress=progress,
-                        confirm_deletes=confirm_deletes,
-                        retry_quarantined=retry_quarantined,
-                    )
-            except PenstockError as error:
-                codes.append(exit_code(error))
-                say(f"{source.name}: error: {error}")
-    _show_reports(reports, as_json=as_json)
-    if codes:
-        raise typer.Exit(max(codes))
-
-
-@contextmanager
-def _progress(source: str) -> Iterator[Callable[["Step"], None]]:
-    """What shows how far the sync is: a bar on a terminal, some lines elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda step: _say_step(source, step)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(source, total=None)
-        yield lambda step: bar.update(task, completed=step.done, total=step.listed)
-
-
-def _say_step(source: str, step: "Step") -> None:
-    if step.done == step.listed or step.done % max(1, step.listed // LINES_PER_SYNC) == 0:
-        say(f"{source}: {step.done} of {step.listed} documents")
-
-
-class _Rate(ProgressColumn):
-    """Documents a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed:.1f}/s")
-
-
-def _show_reports(reports: Mapping[str, "Report"], *, as_json: bool) -> None:
-    plain = [
-        {
-            "source": source,
-            "listed": report.listed,
-            **{outcome.value: number for outcome, number in report.counts.items()},
-            "reasons": dict(sorted(report.reasons.items())),
-            "generation": report.generation,
-        }
-        for source, report in reports.items()
-    ]
+        wanted = _wanted(opened, sources or [], every=every)
+        jobs, code = carry_out(opened, JobKind.SYNC, wanted, options, queue=queue)
+        named = [would_remove(opened, job) for job in jobs] if as_json else []
     if as_json:
-        show_json(plain)
-    elif plain:
-        columns = ("source", "listed", "indexed", "unchanged", "quarantined", "removed")
-        show_table(columns, ([report[column] for column in columns] for report in plain))
-        for source, report in reports.items():
-            for reason, number in sorted(report.reasons.items()):
-                say(f"{source}: {number} quarantined as {reason}.")
-        if any(report.reasons for report in reports.values()):
-            say("Which documents, and what to do: penstock status --documents")
+        removals = ([{"document": document, "origin_id": name} for document, name in names.items()] for names in named)
+        show_json(
+            [
+                plain(job, clock()) | _report(job) | {"would_remove": removal}
+                for job, removal in zip(jobs, removals, strict=True)
+            ]
+        )
+    elif jobs and not queue:
+        _show_reports(jobs)
+    _end(code)
+
+
+def rebuild(
+    sources: SourcesArgument = None,
+    *,
+    every: AllOption = False,
+    queue: QueueOption = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build the indexes of sources anew from the catalog, without asking their origins.
+
+    Example: [bold]penstock rebuild handbook[/bold]
+    """
+    from indexer.joblog import JobKind
+
+    with installation(home) as opened:
+        _plainly(opened, JobKind.REBUILD, _wanted(opened, sources or [], every=every), queue=queue, as_json=as_json)
+
+
+def permissions(
+    sources: SourcesArgument = None,
+    *,
+    every: AllOption = False,
+    queue: QueueOption = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Mirror the permissions of the origins now, without reading documents.
+
+    A source whose mirrored permissions are older than access.documents.max_age shows nothing.
+
+    Example: [bold]penstock permissions handbook[/bold]
+    """
+    from indexer.joblog import JobKind
+
+    with installation(home) as opened:
+        wanted = _wanted(opened, sources or [], every=every, mirrored=True)
+        _plainly(opened, JobKind.PERMISSIONS, wanted, queue=queue, as_json=as_json)
+
+
+def _wanted(opened: "Installation", names: Sequence[str], *, every: bool, mirrored: bool = False) -> list[SourceName]:
+    """The sources that are meant; of every one those that are active, and mirror permissions where that is asked."""
+    wanted: list[SourceName] = []
+    for registered in chosen(opened, names, every=every):
+        source = described(registered)
+        if every and source.state != "active":
+            say(f"{source.name}: left out, its state is {source.state}.")
+        elif not (every and mirrored and not source.mirrors_access):
+            wanted.append(registered.name)
+    return wanted
+
+
+def _plainly(
+    opened: "Installation", kind: "JobKind", sources: Sequence[SourceName], *, queue: bool, as_json: bool
+) -> None:
+    """Have jobs done that have nothing more to tell than how they ended."""
+    from gateway.wiring import clock
+    from indexer.joblog import JobState
+
+    jobs, code = carry_out(opened, kind, sources, {}, queue=queue)
+    if as_json:
+        show_json([plain(job, clock()) for job in jobs])
+    else:
+        for job in jobs:
+            if job.state is JobState.FINISHED:
+                say(f"{job.source}: {job.kind} finished.")
+    _end(code)
+
+
+def _report(job: "Job") -> dict[str, object]:
+    """What a sync did, by outcome and by reason. What is listed ends as one of the first three outcomes."""
+    counts = {outcome: job.tally.get(outcome, 0) for outcome in OUTCOMES}
+    reasons = {
+        name.removeprefix(REASON): number for name, number in sorted(job.tally.items()) if name.startswith(REASON)
+    }
+    listed = sum(counts[outcome] for outcome in OUTCOMES if outcome != "removed")
+    return {"listed": listed, **counts, "reasons": reasons, "generation": job.notes.get("generation")}
+
+
+def _show_reports(jobs: Sequence["Job"]) -> None:
+    reports = [{"source": job.source, **_report(job)} for job in jobs]
+    columns = ("source", "listed", *OUTCOMES)
+    show_table(columns, ([report[column] for column in columns] for report in reports))
+    quarantined = False
+    for job in jobs:
+        for name, number in sorted(job.tally.items()):
+            if name.startswith(REASON):
+                say(f"{job.source}: {number} quarantined as {name.removeprefix(REASON)}.")
+                quarantined = True
+    if quarantined:
+        say("Which documents, and what to do: penstock quarantine list")
+
+
+def _end(code: int) -> None:
+    if code:
+        raise typer.Exit(code)

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from gateway.answer import NOTHING_VISIBLE, Answer, CitedPassage, Confidence, RetrievalRequest, VisibleSource
 from gateway.app import create_app
 from gateway.credential import CredentialError, CredentialFault
+from gateway.operate.desk import Desk
 from policies.model import Caller, ConfidenceStatus, DocumentId, SourceName, Verdict
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -32,6 +33,8 @@ ANSWER = Answer(
     confidence=Confidence(value=0.87654321, status=ConfidenceStatus.PROVISIONAL, calibration="c1"),
     passages=(PASSAGE,),
 )
+UNUSED: Desk = object.__new__(Desk)
+"""Whatever is asked of it is an AttributeError."""
 
 
 def _nothing_visible(_: RetrievalRequest) -> Answer:
@@ -64,10 +67,13 @@ class FakeGateway:
         return self.broken
 
 
-def app_over(gateway: FakeGateway, *, retrieve_threads: int = 2, max_retrievals_waiting: int = 8) -> FastAPI:
+def app_over(
+    gateway: FakeGateway, desk: Desk = UNUSED, *, retrieve_threads: int = 2, max_retrievals_waiting: int = 8
+) -> FastAPI:
     numbers = itertools.count(1)
     return create_app(
         gateway,
+        desk,
         new_request_id=lambda: f"r{next(numbers)}",
         retrieve_threads=retrieve_threads,
         max_retrievals_waiting=max_retrievals_waiting,

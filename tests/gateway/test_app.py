@@ -23,9 +23,15 @@ JSON = {**GOOD, "Content-Type": "application/json"}
 BODY = {"query": "How many days of leave?", "purpose": "employee-support"}
 NEEDLE = "NEEDLE-7f3a"
 
-ACCESS: dict[tuple[str, str], Literal["anybody", "caller"]] = {
+ACCESS: dict[tuple[str, str], Literal["anybody", "caller", "operator"]] = {
     ("POST", "/v1/retrieve"): "caller",
     ("GET", "/v1/sources"): "caller",
+    ("GET", "/v1/jobs"): "operator",
+    ("GET", "/v1/jobs/{job}"): "operator",
+    ("POST", "/v1/jobs/{job}/pause"): "operator",
+    ("POST", "/v1/jobs/{job}/resume"): "operator",
+    ("POST", "/v1/jobs/{job}/cancel"): "operator",
+    ("POST", "/v1/sources/{source}/sync"): "operator",
     ("GET", "/healthz"): "anybody",
     ("GET", "/readyz"): "anybody",
 }
@@ -124,11 +130,24 @@ def test_health_asks_nobody_and_readiness_asks_the_gateway(desk: Desk) -> None:
 def test_every_route_is_in_the_access_matrix(desk: Desk) -> None:
     document = desk.client.get("/openapi.json").json()
     documented = {
-        (method.upper(), path): "caller" if "security" in operation else "anybody"
+        (method.upper(), path): ("operator" if "403" in operation["responses"] else "caller")
+        if "security" in operation
+        else "anybody"
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     }
     assert documented == ACCESS
+
+
+@pytest.mark.parametrize(("method", "path"), ACCESS)
+def test_a_caller_without_the_role_gets_no_further_than_that(desk: Desk, method: str, path: str) -> None:
+    """Whatever the rest of the request is: its key, its body and what its path names are not looked at."""
+    response = desk.client.request(method, path, headers=GOOD, content=b"{" if method == "POST" else None)
+    if ACCESS[method, path] == "operator":
+        body = problem_of(response, 403, "forbidden")
+        assert body.detail == "This needs the role operator. Use a credential that has it."
+    else:
+        assert response.status_code in {200, 415}
 
 
 @pytest.mark.parametrize(("method", "path"), ACCESS)

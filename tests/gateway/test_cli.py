@@ -1,12 +1,16 @@
+import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from connectors.secrets import Secrets
+from gateway.cli import manifests
 from gateway.cli.commands import build
-from gateway.cli.exits import FAULT, FINDINGS, INTEGRITY, REFUSED, RETRY, exit_code
+from gateway.cli.exits import FAULT, FINDINGS, INTEGRITY, REFUSED, RETRY, exit_code, exit_code_of
 from gateway.cli.manifests import read_all
 from gateway.cli.shell import Run, operator, printable
 from policies.errors import (
@@ -26,8 +30,21 @@ COMMANDS = {
     ("init",), ("check",), ("plan",), ("apply",), ("sync",), ("status",), ("calibrate",), ("serve",), ("query",),
     ("verify",), ("doctor",), ("schema",), ("key", "create"), ("key", "list"), ("key", "revoke"), ("purge", "plan"),
     ("purge", "run"), ("purge", "receipts"), ("purge", "check"), ("audit", "verify"), ("audit", "show"),
+    ("permissions",), ("rebuild",), ("worker",), ("jobs", "list"), ("jobs", "show"), ("jobs", "pause"),
+    ("jobs", "resume"), ("jobs", "cancel"), ("quarantine", "list"), ("quarantine", "retry"), ("quarantine", "drop"),
 }  # fmt: skip
-HEAVY = {"torch", "faiss", "unstructured", "presidio_analyzer", "spacy", "sklearn", "fastapi", "sqlalchemy", "numpy"}
+HEAVY = {
+    "torch",
+    "faiss",
+    "unstructured",
+    "presidio_analyzer",
+    "spacy",
+    "sklearn",
+    "fastapi",
+    "sqlalchemy",
+    "numpy",
+    "dbos",
+}
 SCRIPT = Path(sys.executable).with_name("penstock")
 
 
@@ -77,6 +94,7 @@ def test_the_exit_codes_are_in_the_help() -> None:
 )
 def test_an_error_ends_a_command_with_the_code_of_its_kind(error: PenstockError, code: int) -> None:
     assert exit_code(error) == code
+    assert exit_code_of(error.code) == code
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["sync", "--help"], ["check", "{manifest}"], ["schema"]])
@@ -170,3 +188,56 @@ def test_an_unknown_connector_is_an_error_of_its_manifest(tmp_path: Path) -> Non
     path.write_text(TEXT.replace("kind: filesystem", "kind: telepathy"), "utf-8")
     found, (error,) = read_all([path])
     assert (found, error.line, error.key) == ([], 7, "connector")
+
+
+@pytest.fixture
+def asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connector of kind `fake` that has a password."""
+
+    def connector(kind: str, options: Mapping[str, object], *, secrets: Secrets) -> None:
+        assert kind == "fake"
+        if secrets.read(options["password"], option="password").get_secret_value() == "wrong":
+            raise RefusedError("connector.password is wrong.", mend="Mend it.")
+
+    monkeypatch.setattr(manifests, "connector", connector)
+
+
+def fake_manifest(folder: Path, reference: str) -> Path:
+    path = folder / "a.yaml"
+    (filesystem,) = (line for line in TEXT.splitlines() if line.startswith("connector:"))
+    path.write_text(TEXT.replace(filesystem, f"connector: {{kind: fake, password: {reference}}}"), "utf-8")
+    return path
+
+
+@pytest.mark.usefixtures("asking")
+@pytest.mark.parametrize("reference", ["{env: FAKE_PASSWORD}", "{file: password.txt}"])
+def test_a_secret_that_is_not_here_is_a_warning(tmp_path: Path, reference: str) -> None:
+    ((one,), errors) = read_all([fake_manifest(tmp_path, reference)])
+    assert errors == []
+    assert one.warning is not None
+    assert (one.warning.line, one.warning.key) == (7, "connector")
+    assert "missing or empty" in one.warning.message
+    result = CliRunner().invoke(build(), ["check", str(one.path)], obj=Run())
+    assert (result.exit_code, "A warning here, an error where it is synced." in result.stderr) == (0, True)
+    told = json.loads(CliRunner().invoke(build(), ["check", str(one.path), "--json"], obj=Run()).stdout)
+    assert ([warning["key"] for warning in told["warnings"]], told["errors"]) == (["connector"], [])
+
+
+@pytest.mark.usefixtures("asking")
+def test_a_secret_that_is_here_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = fake_manifest(tmp_path, "{env: FAKE_PASSWORD}")
+    monkeypatch.setenv("FAKE_PASSWORD", "right")
+    assert read_all([path])[0][0].warning is None
+    monkeypatch.setenv("FAKE_PASSWORD", "wrong")
+    assert [error.message for error in read_all([path])[1]] == ["connector.password is wrong."]
+
+
+@pytest.mark.usefixtures("asking")
+@pytest.mark.parametrize(
+    "reference", ["hunter2", "{env: hunter-2!}", "{env: ''}", "{env: A, file: b}", "{vault: a}", "{}", "[a]"]
+)
+def test_a_secret_in_a_manifest_is_an_error(tmp_path: Path, reference: str) -> None:
+    found, (error,) = read_all([fake_manifest(tmp_path, reference)])
+    assert (found, error.key) == ([], "connector")
+    assert "must not be a secret itself" in error.message
+    assert "hunter" not in str(error)

@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy.pool import StaticPool
 from sqlmodel import Session, SQLModel, create_engine
 
 from gateway import keys
@@ -13,6 +12,7 @@ from gateway.identity import Identity
 from gateway.keys import KeyGrant
 from gateway.settings import HttpsAddress
 from gateway.tokens import Tokens
+from tests import catalogs
 from tests.gateway.issuing import NOW, NOW_S, token, trusted
 
 ENTROPY = bytes(range(40))
@@ -24,7 +24,7 @@ def no_fetch(address: HttpsAddress) -> bytes:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[tuple[Identity, str]]:
-    engine = create_engine("sqlite://", poolclass=StaticPool)
+    engine = create_engine(catalogs.engine_url(tmp_path / "keys.db"))
     SQLModel.metadata.create_all(engine, tables=[SQLModel.metadata.tables["api_key"]])
 
     @contextmanager

@@ -3,6 +3,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event
@@ -13,6 +14,7 @@ from gateway.credential import CredentialError, CredentialFault
 from gateway.keys import ApiKeyRow, KeyGrant, KeyId
 from policies.errors import RefusedError
 from policies.model import Caller, Role
+from tests import catalogs
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ENTROPY = bytes(range(40))
@@ -27,8 +29,8 @@ GRANT = KeyGrant(
 
 
 @pytest.fixture
-def session() -> Iterator[Session]:
-    engine = create_engine("sqlite://")
+def session(tmp_path: Path) -> Iterator[Session]:
+    engine = create_engine(catalogs.engine_url(tmp_path / "keys.db"))
     SQLModel.metadata.create_all(engine, tables=[SQLModel.metadata.tables["api_key"]])
     with Session(engine) as session:
         yield session

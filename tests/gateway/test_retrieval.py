@@ -24,6 +24,7 @@ from indexer.shelf import Shelf
 from policies.errors import AuditError, DependencyError, QuarantineError
 from policies.manifest import Source
 from policies.model import Action, Caller, ConfidenceStatus, Node, SourceName, Verdict
+from tests import catalogs
 from tests.indexer.workbench import (
     ACTOR,
     MODIFIED,
@@ -224,16 +225,15 @@ def twin(folder: Path, files: Mapping[str, File]) -> Iterator[Bench]:
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, Bench]]:
     """One installation with, and one without, documents that staff may not see, or not any more."""
-    import shutil
-
     folder = tmp_path_factory.mktemp("twins")
     shown = {name: file for name, file in FILES.items() if not name.startswith(("board/", "old"))}
     shown |= {f"copy{number}.md": LEAVE for number in range(12)}
     create(folder / "with")
     with opened(folder / "with") as seed:
         seed.keyring.pseudonym_key(HR)
-    shutil.copytree(folder / "with", folder / "without")
+    catalogs.copy_home(folder / "with", folder / "without")
     with ExitStack() as stack:
+        stack.callback(catalogs.drop, folder)
         yield (
             stack.enter_context(twin(folder / "with", {**shown, **HIDDEN})),
             stack.enter_context(twin(folder / "without", shown)),
@@ -383,13 +383,21 @@ def test_the_record_of_an_answer_names_what_was_shown_and_no_words(bench: Bench)
 
 
 def test_there_is_no_answer_without_a_record(bench: Bench) -> None:
-    for statement in ("CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END",):
-        with bench.database.writing() as session:
-            session.connection().execute(sql(statement))
+    statement = {
+        "sqlite": "CREATE TRIGGER no BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END",
+        "postgresql": "ALTER TABLE audit ADD CONSTRAINT no CHECK (false) NOT VALID",
+    }[catalogs.kind()]
+    with bench.database.writing() as session:
+        session.connection().execute(sql(statement))
+    for caller in (STAFF, who()):
         with pytest.raises(AuditError):
-            ask(bench, STAFF)
-        with pytest.raises(AuditError):
-            ask(bench, who())
+            ask(bench, caller)
+
+
+NO_ROOM = {
+    "sqlite": ("PRAGMA max_page_count = 1", "CREATE TABLE filler (x)"),
+    "postgresql": ("DO $$ BEGIN RAISE disk_full; END $$",),
+}
 
 
 class ReadOnly(Database):
@@ -398,22 +406,20 @@ class ReadOnly(Database):
     @contextmanager
     def writing(self) -> Iterator[Session]:
         with super().writing() as session:
-            session.connection().execute(sql("PRAGMA max_page_count = 1"))
-            session.connection().execute(sql("CREATE TABLE filler (x)"))
+            for statement in NO_ROOM[catalogs.kind()]:
+                session.connection().exec_driver_sql(statement)
             yield session
 
 
 def test_a_disk_that_is_full_means_no_answer(bench: Bench) -> None:
-    full = ReadOnly(bench.home.catalog, [])
+    full = ReadOnly(bench.place, [])
     with pytest.raises(AuditError, match="durable"):
         ask(with_database(bench, full), STAFF)
     full.close()
 
 
 def test_a_catalog_that_another_process_holds_means_no_answer(bench: Bench) -> None:
-    impatient = Database(bench.home.catalog, [])
-    with impatient.reading() as session:
-        session.connection().execute(sql("PRAGMA busy_timeout = 20"))
+    impatient = Database(bench.place, [], busy_timeout_ms=20)
     with bench.database.writing(), pytest.raises(AuditError):
         ask(with_database(bench, impatient), STAFF)
     impatient.close()

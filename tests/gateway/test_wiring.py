@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,12 @@ from gateway.wiring import create_installation, open_installation
 from policies.errors import SettingsError
 from policies.ledger import Head, current_head
 from policies.model import Node
+from tests import catalogs
 
 
 def settings(home: Path, *, key: bytes = b"m" * 32, **environ: str) -> Settings:
-    return load({"PENSTOCK_HOME": str(home), "PENSTOCK_MASTER_KEY": encode_master_key(key)} | environ)
+    own = {"PENSTOCK_HOME": str(home), "PENSTOCK_MASTER_KEY": encode_master_key(key)}
+    return load(own | catalogs.environment(home) | environ)
 
 
 @pytest.fixture
@@ -33,7 +36,9 @@ def test_what_was_made_can_be_opened_and_is_empty(made: Settings) -> None:
 @pytest.mark.parametrize(
     ("lost", "message", "mend"),
     [
-        ("catalog.db", "The catalog .* is missing", "Restore it from its backup"),
+        pytest.param(
+            "catalog.db", "The catalog .* is missing", "Restore it from its backup", marks=pytest.mark.only("sqlite")
+        ),
         ("keyring/keyring.db", "The keyring .* is missing", "Mount the volume"),
     ],
 )
@@ -70,4 +75,38 @@ def test_without_its_master_key_nothing_is_made_or_opened(made: Settings, tmp_pa
         pytest.raises(SettingsError, match="not the one this home was made with"),
         open_installation(settings(made.home, key=b"x" * 32)),
     ):
+        pass
+
+
+def test_another_installations_catalog_is_never_opened_or_taken_over(made: Settings, tmp_path: Path) -> None:
+    other = settings(tmp_path / "other")
+    create_installation(other, store_region="gb")
+    for home in (made.home, other.home):
+        with open_installation(settings(home)):
+            pass
+    catalogs.copy(made.home / "catalog.db", other.home / "catalog.db")
+    with pytest.raises(SettingsError, match="of another installation"), open_installation(settings(other.home)):
+        pass
+    with open_installation(made):
+        pass
+
+
+@pytest.mark.only("postgresql")
+def test_a_database_that_is_taken_makes_no_installation_and_leaves_no_home(made: Settings, tmp_path: Path) -> None:
+    taken = replace(settings(tmp_path / "other"), database=made.database)
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="of another installation"):
+            create_installation(taken, store_region="gb")
+    create_installation(settings(taken.home), store_region="gb")
+    with open_installation(made):
+        pass
+
+
+@pytest.mark.only("postgresql")
+def test_a_home_whose_database_is_not_named_is_not_opened(made: Settings, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is missing") as caught, open_installation(replace(made, database=None)):
+        pass
+    assert "PENSTOCK_DATABASE" in caught.value.mend
+    elsewhere = settings(tmp_path / "elsewhere").database
+    with pytest.raises(SettingsError, match="holds no catalog"), open_installation(replace(made, database=elsewhere)):
         pass

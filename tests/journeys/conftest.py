@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import catalogs
 from tests.journeys.penstock import Penstock
 from tests.journeys.samples import DOCUMENTS
 
@@ -22,5 +23,7 @@ def penstock(settled: Penstock, tmp_path: Path) -> Penstock:
     """A copy of that home, with its documents, to do anything to."""
     copy = Penstock(folder=tmp_path / "copy")
     shutil.copytree(settled.folder, copy.folder)
+    if catalogs.kind() == "postgresql":
+        catalogs.copy(settled.home / "catalog.db", copy.home / "catalog.db")
     copy.must("apply", copy.manifest, "--yes")
     return copy

@@ -13,6 +13,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from tests import catalogs
+
 SCRIPT = Path(sys.executable).with_name("penstock")
 PURPOSE = "employee-support"
 START_TIMEOUT_S = 120
@@ -100,7 +102,7 @@ class Penstock:
     def environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}  # noqa: TID251 - handed on to the process under test
         own = {"PENSTOCK_HOME": str(self.home), "PENSTOCK_MASTER_KEY_FILE": str(self.key_file)}
-        return inherited | own | {"OMP_NUM_THREADS": "1"}
+        return inherited | own | catalogs.environment(self.home) | {"OMP_NUM_THREADS": "1"}
 
     def write(self, documents: Mapping[str, str | bytes], *, max_deletes: float = 0.2, source: str = "notes") -> None:
         """Put documents in place, and the manifest of their source."""
@@ -135,21 +137,25 @@ class Penstock:
         return standing
 
     @contextmanager
+    def process(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """A command in a process of its own, told to stop when the block ends."""
+        process = subprocess.Popen([SCRIPT, *arguments], env=self.environment, stderr=subprocess.PIPE, text=True)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+
+    @contextmanager
     def serving(self) -> Iterator["Server"]:
         """A server on a free port, stopped when the block ends."""
-        process = subprocess.Popen(
-            [SCRIPT, "serve", "--port", "0"], env=self.environment, stderr=subprocess.PIPE, text=True
-        )
-        try:
+        with self.process("serve", "--port", "0") as process:
             assert process.stderr is not None
             said = process.stderr.readline()
             assert said.startswith("Serving on http://127.0.0.1:"), said
             server = Server(process=process, port=int(said.split(":")[2].split()[0]))
             server.wait_until_ready()
             yield server
-        finally:
-            process.terminate()
-            process.communicate(timeout=60)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ _VARYING = [
     (re.compile(r"\b[0-9a-f]{16,}\b"), "ID"),
     (re.compile(r"_[a-p]{20}\]"), "_PSEUDONYM]"),
     (re.compile(r"\d{4}-\d\d-\d\d"), "DATE"),
+    (re.compile(r"\d\d:\d\d UTC"), "TIME"),
     # A pseudonym is part of what is embedded, and every home has its own.
     (re.compile(r"score 0\.\d+"), "SCORE"),
 ]

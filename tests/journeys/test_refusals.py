@@ -4,6 +4,7 @@ import base64
 import fcntl
 import json
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -123,14 +124,18 @@ def test_a_master_key_inside_the_home_is_refused(penstock: Penstock) -> None:
     assert "inside the home" in done.err
 
 
-def test_a_second_writer_of_a_source_is_asked_to_wait(penstock: Penstock) -> None:
+def test_a_second_writer_of_a_source_is_asked_to_wait_and_a_sync_waits(penstock: Penstock) -> None:
     with (penstock.home / "locks" / "notes").open("r+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for command in (("sync", "notes"), ("purge", "run", "notes"), ("apply", str(penstock.manifest), "--yes")):
+        for command in (("purge", "run", "notes"), ("apply", str(penstock.manifest), "--yes")):
             done = penstock.run(*command)
             assert done.code == RETRY
             assert "is being written by process" in done.err
-    penstock.must("sync", "notes")
+        with penstock.process("sync", "notes") as sync:
+            with pytest.raises(subprocess.TimeoutExpired):
+                sync.wait(5)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert sync.wait(120) == 0
 
 
 def test_a_port_in_use_is_told_before_anything_is_loaded(settled: Penstock) -> None:
