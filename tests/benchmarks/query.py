@@ -137,7 +137,7 @@ def _store(
     centres: NDArray[np.float32],
     rng: np.random.Generator,
 ) -> None:
-    key_id, key = installation.keyring.new_document_key()
+    key_id, key = installation.keyring.new_document_key(source.name)
     vectors = _units(centres[rng.integers(len(centres))] + 0.08 * rng.standard_normal((PER_DOCUMENT, DIM)))
     sealed = []
     for ordinal in range(PER_DOCUMENT):
@@ -177,7 +177,7 @@ def _store(
         access=Access(allow=frozenset({f"group:c{number % CLASSES}"}), deny=frozenset()),
         revision=revision,
     )
-    catalog.store(session, document, sealed)
+    catalog.store(session, document, sealed, listing="")
 
 
 def _model(rng: np.random.Generator, embedder: str) -> Any:  # noqa: ANN401

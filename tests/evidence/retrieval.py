@@ -19,17 +19,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.filesystem import FilesystemConnector
 from gateway import settings
 from gateway.lookup import Lookup, Opened, Question
 from gateway.wiring import Installation, clock, create_installation, open_installation
-from indexer import catalog, register
+from indexer import catalog
 from indexer.analyse import terms
 from indexer.generation import Generation
 from indexer.master import create_master_key
-from indexer.sync import Outcome, Progress, sync
-from policies.manifest import parse
 from policies.model import Caller, DocumentId, SourceName
+from tests.evidence.running import applied, synced
 
 DEPTH = 100
 CUT = 10
@@ -151,23 +149,11 @@ def _measured(
 
 
 def _ingest(installation: Installation, manifest: str, documents: Path) -> int:
-    workshop = installation.workshop()
-    source = parse(manifest, path="evidence.yaml")
-    register.apply(workshop, source, manifest=manifest, path=documents / "evidence.yaml", actor="evidence")
-    connector = FilesystemConnector.from_options(source.connector.options, base=documents)
-    report = sync(
-        workshop, source, connector, actor="evidence", progress=_say, confirm_deletes=False, retry_quarantined=False
-    )
-    print(file=sys.stderr)
-    if report.counts[Outcome.QUARANTINED]:
-        print(f"quarantined: {dict(report.reasons)}")
+    job = synced(installation, applied(installation, manifest, documents))
+    if job.tally.get("quarantined"):
+        print(f"quarantined: {dict(job.tally)}")
     with installation.database.reading() as session:
         return catalog.counts(session, SOURCE)["passages"]
-
-
-def _say(progress: Progress) -> None:
-    if progress.done % 50 == 0:
-        print(f"\r{progress.done} of {progress.listed} documents", end="", file=sys.stderr, flush=True)
 
 
 def _write_documents(rows: Iterable[dict[str, str]], folder: Path) -> dict[str, int]:

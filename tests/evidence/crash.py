@@ -1,0 +1,199 @@
+"""Kill -9 at random moments and at every named step of sync, publish, delete and purge, while a reader asks questions.
+
+After each kill another process goes on with what was left; then everything is compared: home, folder and index.
+
+    python -m tests.evidence.crash --kills 1000
+
+Exits 0 only if nothing was lost, orphaned or unreadable after any kill, and the reader met nothing that was wrong.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from indexer import build, catalog, erase, joblog, jobs, keyring, sync, take
+from tests.evidence.crashing.world import World, forked, read
+
+STEPS: Sequence[tuple[object, str]] = (
+    (sync._SyncRun, "prepare"),  # noqa: SLF001
+    (sync._SyncRun, "_settle"),  # noqa: SLF001
+    (sync._SyncRun, "do"),  # noqa: SLF001
+    (sync._SyncRun, "finish"),  # noqa: SLF001
+    (sync._SyncRun, "_remove_missing"),  # noqa: SLF001
+    (joblog, "ask"),
+    (joblog, "begin_listing"),
+    (joblog, "list_documents"),
+    (joblog, "end_listing"),
+    (joblog, "record"),
+    (joblog, "end"),
+    (jobs.Jobs, "enqueue"),
+    (take.Taker, "take"),
+    (take, "ingest"),
+    (keyring.Keyring, "new_document_key"),
+    (keyring.Keyring, "destroy"),
+    (keyring.Keyring, "entomb"),
+    (keyring.Keyring, "anchor"),
+    (catalog, "store"),
+    (catalog, "remove"),
+    (catalog, "publish"),
+    (catalog, "listed"),
+    (catalog, "forget"),
+    (catalog, "forget_removed"),
+    (build, "_settle"),
+    (build, "_contents"),
+    (build, "_remove"),
+    (build, "dump_inventory"),
+    (erase, "_start"),
+    (erase, "_tombstone"),
+    (erase, "_carry_on"),
+    (erase, "_finish"),
+    (erase, "_move"),
+    (erase, "sign"),
+)
+"""Where a process is killed, before and after: each function once for its first call, then for a random later one."""
+PURGE_EVERY = 5
+LONGEST_S = 1.2
+
+
+def main() -> int:
+    """Run the evidence. 0 where every bound holds."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    chance = random.Random(arguments.seed)  # noqa: S311 - a repeatable run, not a secret
+    with tempfile.TemporaryDirectory(prefix="penstock-crash-") as folder:
+        world = World(root=Path(folder))
+        world.create()
+        world.work()
+        with _reader(world) as reader:
+            rows = [_killed(world, chance, number) for number in range(arguments.kills)]
+            reads, wrong = reader()
+    killed = sum(row["killed"] for row in rows)
+    problems = [problem for row in rows for problem in row["problems"]]
+    steps = {row["step"] for row in rows if row["killed"] and row["step"]}
+    print(f"{'killed':32} {killed:6} of {len(rows)} processes; the others ended before their moment came")
+    print(f"{'at named steps':32} {len(steps):6} of {2 * len(STEPS)} (before and after {len(STEPS)} functions)")
+    recovery_s = sorted(row["recovery_s"] for row in rows)
+    print(f"{'recovery, median and longest':32} {recovery_s[len(rows) // 2]:6.2f} s {recovery_s[-1]:.2f} s")
+    print(f"{'problems after recovery':32} {len(problems):6}")
+    print(f"{'questions asked meanwhile':32} {reads:6}")
+    print(f"{'of which went wrong':32} {len(wrong):6}")
+    for problem in sorted({*problems, *wrong}):
+        print(f"  {problem}")
+    bounds = {
+        "nothing_wrong_after_recovery": not problems,
+        "the_reader_met_nothing_wrong": not wrong and reads > 0,
+        "processes_were_killed": killed >= len(rows) // 2,
+    }
+    print(
+        json.dumps(
+            {
+                "kills": killed,
+                "steps": len(steps),
+                "problems": len(problems),
+                "reads": reads,
+                "wrong_reads": len(wrong),
+                "seed": arguments.seed,
+                "bounds": bounds,
+            }
+        )
+    )
+    return 0 if all(bounds.values()) else 1
+
+
+def _killed(world: World, chance: random.Random, number: int) -> dict[str, Any]:
+    """Kill one process at work, let another finish, and compare."""
+    world.change(chance)
+    if number % PURGE_EVERY == 0:
+        world.age_some(chance)
+    step = chance.choice(STEPS) if chance.random() < 0.5 else None
+    before = chance.random() < 0.5
+    nth = 0 if chance.random() < 0.5 else chance.randrange(CALLS)
+    moment_s = chance.uniform(0, LONGEST_S)
+
+    def work() -> None:
+        if step is not None:
+            _arm(*step, before=before, nth=nth)
+        world.work()
+
+    child = forked(work)
+    if step is None:
+        time.sleep(moment_s)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    began = time.monotonic()
+    told, tell = os.pipe()
+    os.set_inheritable(tell, True)
+
+    def recover() -> None:
+        os.write(tell, json.dumps(world.problems()).encode())
+
+    other = forked(recover)
+    os.close(tell)
+    with os.fdopen(told) as answer:
+        found = answer.read()
+    _, ended = os.waitpid(other, 0)
+    problems = json.loads(found) if ended == 0 and found else ["the process that recovers failed"]
+    name = f"{'before' if before else 'after'} {step[1]}" if step else ""
+    return {
+        "killed": os.WIFSIGNALED(status),
+        "step": name,
+        "problems": [f"{problem} (kill {number}, {name or f'{moment_s:.3f} s'})" for problem in problems],
+        "recovery_s": time.monotonic() - began,
+    }
+
+
+CALLS = 12
+
+
+def _arm(place: object, name: str, *, before: bool, nth: int) -> None:
+    """Have this process kill itself before, or after, the `nth` call of a function."""
+    original: Callable[..., Any] = getattr(place, name)
+    calls = iter(range(10**9))
+
+    def deadly(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - it stands for any function
+        due = next(calls) == nth
+        if due and before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*arguments, **named)
+        if due:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(place, name, deadly)
+
+
+@contextmanager
+def _reader(world: World) -> Iterator[Callable[[], tuple[int, list[str]]]]:
+    """A process that reads while others die; called, it stops and tells how often, and what was wrong."""
+    told, tell = os.pipe()
+    stop = world.root / "stop"
+
+    def body() -> None:
+        os.write(tell, json.dumps(read(world, stop.exists)).encode())
+
+    child = forked(body)
+    os.close(tell)
+
+    def ended() -> tuple[int, list[str]]:
+        stop.touch()
+        with os.fdopen(told) as answer:
+            found = answer.read()
+        os.waitpid(child, 0)
+        reads, wrong = json.loads(found) if found else (0, ["the reader died"])
+        return reads, wrong
+
+    yield ended
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
