@@ -133,7 +133,7 @@ class Executor:
                 config={
                     "name": "penstock",
                     # Only the dialect of it is looked at where there is an engine.
-                    "system_database_url": f"{self._engine.dialect.name}://",
+                    "system_database_url": f"{self._engine.dialect.name}:///unused",
                     "system_database_engine": self._engine,
                     "executor_id": self._name,
                     "application_version": _VERSION,

@@ -104,7 +104,6 @@ class GcsBucket:
                 project="",
                 access="read_only",
                 token=self._token,
-                endpoint_url=self._endpoint,
                 session_kwargs={"auto_decompress": False},
                 requester_pays=False,
                 use_listings_cache=False,

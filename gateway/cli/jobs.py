@@ -1,5 +1,6 @@
 """Jobs: what there is to do, what is being done and how it ended; and the worker that does it."""
 
+import re
 import signal
 import threading
 from datetime import datetime
@@ -11,6 +12,7 @@ from typer.core import TyperGroup
 
 from gateway.cli.running import plain, progress_of, rounded, say_held, would_remove
 from gateway.cli.shell import HomeOption, JsonOption, installation, operator, say, show, show_json, show_table
+from policies.errors import RefusedError
 from policies.model import SourceName
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The id that `penstock jobs` shows.")]
 MAX_LISTED = 50
+_JOB_ID = re.compile(r"[0-9a-f]{24}")
 
 
 class ListByDefault(TyperGroup):
@@ -70,7 +73,7 @@ def show_job(job: JobArgument, *, home: HomeOption = None, as_json: JsonOption =
 
     with installation(home) as opened:
         with opened.database.reading() as session:
-            found = joblog.job(session, joblog.JobId(job))
+            found = joblog.job(session, _id(job))
         if as_json:
             names = would_remove(opened, found)
             removal = [{"document": document, "origin_id": name} for document, name in names.items()]
@@ -147,6 +150,8 @@ def worker(*, home: HomeOption = None) -> None:
 def _id(text: str) -> "JobId":
     from indexer.joblog import JobId
 
+    if not _JOB_ID.fullmatch(text):
+        raise RefusedError(f"There is no job {text!r}.", mend="List them with: penstock jobs")
     return JobId(text)
 
 

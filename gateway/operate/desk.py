@@ -5,8 +5,9 @@ then the job is asked for by that id, then the answer is kept. A process that di
 that the same request goes on with.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +18,7 @@ from typing import NewType, Protocol
 from sqlmodel import Session
 
 from gateway import problems, requests
+from gateway.credential import is_slug
 from gateway.operate.schemas import render_job
 from gateway.problems import BusyError, ForbiddenError, JobConflictError, NotFoundError, RequestError
 from gateway.requests import Claimed, Reply
@@ -39,6 +41,7 @@ class Verb(StrEnum):
     CANCEL = "cancel"
 
 
+_JOB_ID = re.compile(r"[0-9a-f]{24}")
 _FROM: Mapping[Verb, frozenset[JobState]] = {
     Verb.PAUSE: frozenset({JobState.QUEUED, JobState.RUNNING}),
     Verb.RESUME: frozenset({JobState.PAUSED}),
@@ -108,11 +111,11 @@ class Desk:
         Raises:
             NotFoundError: there is none of that id.
         """
-        with self.database.reading() as session:
-            try:
+        # PostgreSQL takes no text with NUL: what is no id is not looked up.
+        if _JOB_ID.fullmatch(job):
+            with suppress(RefusedError), self.database.reading() as session:
                 return joblog.job(session, job)
-            except RefusedError as error:
-                raise NotFoundError("There is no such job.", mend="List them with GET /v1/jobs.") from error
+        raise NotFoundError("There is no such job.", mend="List them with GET /v1/jobs.")
 
     def sync(
         self, operator: Operator, source: SourceName, options: Mapping[str, bool], *, key: str, request_id: str
@@ -177,7 +180,7 @@ class Desk:
 
     def _ask(self, operator: Operator, source: SourceName, options: Mapping[str, bool], claimed: Claimed) -> Job:
         with self.database.reading() as session:
-            if catalog.registration(session, source) is None:
+            if not is_slug(source) or catalog.registration(session, source) is None:
                 raise NotFoundError("There is no such source.", mend="Name a registered one.")
         try:
             self.jobs.ask(JobKind.SYNC, source, actor=_actor(operator), options=options, job=claimed.job)

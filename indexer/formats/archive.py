@@ -51,6 +51,12 @@ _XML = (".opf", ".rels", ".vml", ".xml")
 _CHUNK_BYTES = 2**20
 _DECLARATION = re.compile(rb"<\x00?!\x00?(?:D\x00?O\x00?C\x00?T\x00?Y\x00?P\x00?E|E\x00?N\x00?T\x00?I\x00?T\x00?Y)")
 _DECLARATION_BYTES = 20
+# ECMA-376, part 2, 8.1.4, allows UTF-8 and UTF-16. In the others here a declaration shows as well; in UTF-7, UTF-32 and
+# EBCDIC, which lxml reads, it does not.
+_ENCODING = re.compile(rb"\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*[\"']([^\"'>]{0,60})")
+_PLAIN_ENCODING = re.compile(rb"utf-?8|utf-?16(?:[bl]e)?|us-ascii|ascii|iso-8859-\d{1,2}|windows-125\d", re.IGNORECASE)
+_ODD_STARTS = (b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"\0\0\0<", b"<\0\0\0", b"\x4c\x6f\xa7\x94")  # UTF-32 and EBCDIC
+_HEAD_BYTES = 512
 
 
 def package_of(data: bytes) -> Package | None:
@@ -101,12 +107,24 @@ def _check_sizes(archive: zipfile.ZipFile, archive_bytes: int) -> None:
 
 
 def _check_parts(archive: zipfile.ZipFile) -> None:
-    """No XML part declares a document type; read to its end, each part also proves its checksum."""
+    """No XML part declares a document type, or could hide one by its encoding.
+
+    Read to its end, each part also proves its checksum.
+    """
     for entry in archive.infolist():
         if entry.filename.lower().endswith(_XML):
             with archive.open(entry) as part:
+                if _hides(part.read(_HEAD_BYTES)):
+                    raise quarantine("hostile")
+                part.seek(0)
                 if any(_DECLARATION.search(window) for window in _windows(part)):
                     raise quarantine("hostile")
+
+
+def _hides(head: bytes) -> bool:
+    """Whether the part that begins with `head` is in an encoding in which a declaration cannot be seen."""
+    encoding = _ENCODING.match(head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\xfe\xff").replace(b"\0", b""))
+    return head.startswith(_ODD_STARTS) or bool(encoding and not _PLAIN_ENCODING.fullmatch(encoding[1]))
 
 
 def _windows(part: IO[bytes]) -> Iterator[bytes]:

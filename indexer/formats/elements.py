@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -56,9 +56,13 @@ _UNWANTED = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ufff9-\uffff\ud800-\udfff]"
 )
 _NEWLINES = re.compile("\r\n?|\x85|\u2028|\u2029")
-_TRAILING_SPACE = re.compile(r"[ \t]+(?=\n)")
+_TRAILING_SPACE = re.compile(r"(?<![ \t])[ \t]++(?=\n)")  # from its first space only, else quadratic in a run of them
 _BLANK_LINES = re.compile(r"\n{3,}")
 _LIGATURES = re.compile("[\ufb00-\ufb06]")
+MAX_MARKS = 30  # UAX #15, stream-safe text: no language needs more on one letter
+_MARKS = re.compile(rf"[^\w\s!-~]{{{MAX_MARKS + 1},}}")  # no mark is a letter; most of what matches is none either
+MAX_ELEMENTS = 200_000  # chosen: the longest file tried has 14,000
+MAX_CHARS = 16_000_000  # chosen: ten thousand pages; redaction and embedding would take hours for more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +118,33 @@ def normalise(text: str) -> str:
     text = _NEWLINES.sub("\n", text).replace("\f", "\n").replace("\xa0", " ")
     text = _LIGATURES.sub(lambda match: unicodedata.normalize("NFKC", match[0]), _UNWANTED.sub("", text))
     text = _BLANK_LINES.sub("\n\n", _TRAILING_SPACE.sub("", text))
-    return unicodedata.normalize("NFC", text).strip()
+    return unicodedata.normalize("NFC", _MARKS.sub(_fewer_marks, text)).strip()
 
 
-def tidy(elements: Sequence[Element]) -> tuple[Element, ...]:
-    """The elements with normalised text, without those that hold none."""
-    return tuple(replace(element, text=text) for element in elements if (text := normalise(element.text)))
+def _fewer_marks(run: re.Match[str]) -> str:
+    """The run with MAX_MARKS combining marks on a letter at most: CPython takes minutes to order a million of them."""
+    kept, marks = [], 0
+    for character in run[0]:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
+def bounded(elements: Iterable[Element]) -> Iterator[Element]:
+    """The elements as they come.
+
+    Raises:
+        QuarantineError: `too_large` beyond MAX_ELEMENTS or MAX_CHARS.
+    """
+    chars = 0
+    for count, element in enumerate(elements, start=1):
+        chars += len(element.text)
+        if count > MAX_ELEMENTS or chars > MAX_CHARS:
+            raise quarantine("too_large")
+        yield element
+
+
+def tidy(elements: Iterable[Element]) -> tuple[Element, ...]:
+    """The elements with normalised text, without those that hold none. Raises as `bounded`."""
+    return tuple(replace(element, text=text) for element in bounded(elements) if (text := normalise(element.text)))

@@ -60,7 +60,9 @@ def read(data: bytes, name: str, languages: Sequence[str]) -> Parsed:
     """The document `data`, whose file name is `name`, with tidy elements and a title."""
     try:
         parsed = _readers(languages)[format_of(data, name)](data)
-    except SyntaxError:  # lxml's and ElementTree's name for XML that is not well formed
+    # SyntaxError is lxml's and ElementTree's name for XML that is not well formed; what exhausts the stack is nested
+    # hundreds deep.
+    except (SyntaxError, RecursionError):
         raise quarantine("corrupt") from None
     elements = tidy(parsed.elements)
     if not elements and not parsed.parts and not parsed.scanned:

@@ -151,7 +151,10 @@ def _delimiter(text: str) -> str:
     """Not csv.Sniffer: it takes a letter for the delimiter of a single column, and is quadratic in the sample."""
 
     def evenness(delimiter: str) -> tuple[float, int]:
-        widths = [len(row) for row in islice(_rows(text, delimiter), _SNIFFED_LINES) if row]
+        try:
+            widths = [len(row) for row in islice(_rows(text, delimiter), _SNIFFED_LINES) if row]
+        except csv.Error:  # a line over 128 KiB, cut by another delimiter, is one field
+            return (0, 0)
         commonest = max(set(widths), key=widths.count, default=1)
         return (widths.count(commonest) / len(widths) if commonest > 1 else 0, commonest)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from indexer.formats.charset import detect
-from indexer.formats.elements import Element, quarantine
+from indexer.formats.elements import Element, bounded, quarantine
 
 # UTF-32 first: its little-endian mark begins with that of UTF-16.
 _MARKS = (
@@ -20,6 +20,8 @@ MAX_CONTROL_SHARE = 0.005  # chosen: 0.0001 at most in 567 texts tried, 0.1 in r
 MIN_WRAPPED_CHARS = 40  # chosen: shorter lines are verses, addresses and lists
 MAX_WRAPPED_CHARS = 200  # chosen: no editor wraps wider, so with a longer line each line is a paragraph
 _SAMPLE_BYTES = 2**16
+# Python's encodings that no text is stored in; punycode takes 57 s for a megabyte.
+_NOT_FOR_TEXT = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 _ZERO_SHARE = 0.3  # of the bytes at even or at odd places: text in UTF-16 without a mark
 
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
@@ -53,27 +55,39 @@ def _encodings(data: bytes, declared: str | None) -> Iterator[str]:
         yield "utf-16-be"
     if sample[1::2].count(0) > _ZERO_SHARE * len(sample) / 2:
         yield "utf-16-le"
-    if declared:
+    if declared and _is_for_text(declared):
         yield declared
     yield "utf-8"
     yield from detect(data)
 
 
+def _is_for_text(encoding: str) -> bool:
+    try:
+        return codecs.lookup(encoding).name.replace("_", "-") not in _NOT_FOR_TEXT
+    except (LookupError, ValueError):
+        return False
+
+
 def paragraphs(text: str) -> list[Element]:
-    """The paragraphs of plain text, broken at blank lines, with the lines of a wrapped paragraph joined."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n")
-    elements: list[Element] = []
+    """The paragraphs of plain text, broken at blank lines, with the lines of a wrapped paragraph joined.
+
+    Raises:
+        QuarantineError: `too_large` for more than a document may hold.
+    """
+    return list(bounded(_paragraphs(text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n\n"))))
+
+
+def _paragraphs(text: str) -> Iterator[Element]:
     for block in _BREAK.split(text):
         lines = [line for line in block.split("\n") if line.strip()]
         if not lines:
             continue
         if max(map(len, lines)) > MAX_WRAPPED_CHARS:
-            elements += [Element(text=line) for line in lines]
+            yield from (Element(text=line) for line in lines)
         elif all(_BULLET.match(line) for line in lines):
-            elements += [Element(text=line, kind="list") for line in lines]
+            yield from (Element(text=line, kind="list") for line in lines)
         else:
-            elements.append(Element(text=_unwrap(lines)))
-    return elements
+            yield Element(text=_unwrap(lines))
 
 
 def _unwrap(lines: list[str]) -> str:

@@ -34,6 +34,7 @@ from gateway import keys, retrieval, settings
 from gateway.app import create_app, server
 from gateway.calibrate import Binding, Observation, fit
 from gateway.confidence import FEATURES, Model
+from gateway.operate.desk import Desk
 from gateway.wiring import Installation, clock, create_installation, new_id, open_installation
 from indexer import calibrations, catalog
 from indexer.content import Description, PassageText, seal_description, seal_text, seal_vector
@@ -287,8 +288,14 @@ def _serve(folder: Path, port: int) -> None:
         _time(Lexicon, "score", "lexical", spent)
         _time(retrieval, "features", "confidence", spent)
         _time(Model, "probability", "confidence", spent)
-        app = create_app(gateway, new_request_id=new_id, retrieve_threads=1, max_retrievals_waiting=8)
-
+        desk = Desk(
+            database=installation.database,
+            keyring=installation.keyring,
+            jobs=installation.jobs(),
+            clock=clock,
+            new_id=new_id,
+        )
+        app = create_app(gateway, desk, new_request_id=new_id, retrieve_threads=1, max_retrievals_waiting=8)
         app.add_middleware(_Telling, spent=spent)
         server(app, host="127.0.0.1", port=port).run()
 

@@ -123,7 +123,7 @@ def test_a_source_that_is_not_there_is_refused(shell: Shell, arguments: tuple[st
 
 
 @pytest.mark.parametrize("verb", ["show", "pause", "resume", "cancel"])
-@pytest.mark.parametrize("job", ["0" * 24, "", "\x1b[2J", "a" * 10_000])
+@pytest.mark.parametrize("job", ["0" * 24, "", "\x1b[2J", "\udcff", "a" * 10_000])
 def test_a_job_that_is_not_there_is_refused(shell: Shell, verb: str, job: str) -> None:
     assert "There is no job" in shell.refused("jobs", verb, job).message
 

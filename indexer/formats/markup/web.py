@@ -1,14 +1,20 @@
 """HTML without what is not content: menus, scripts, and tables that only place things on the page."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 MAX_CELL_CHARS = 4000  # chosen, of source: of 66 tables tried the longest cell of data has 2,983, of layout 7,634
 
-_SCRIPT = re.compile(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-_NAV = re.compile(r"<(/?)nav\b[^>]*>", re.IGNORECASE)
-_TABLE = re.compile(r"<(/?)(table|thead|tbody|tfoot|tr|td|th)\b[^>]*>", re.IGNORECASE)
+_UNSEEN = re.compile(r"<(!--|(?:script|style)\b)", re.IGNORECASE)
+_ENDS: Mapping[str, re.Pattern[str]] = {
+    "!--": re.compile("-->"),
+    "script": re.compile(r"</script\s*+>", re.IGNORECASE),
+    "style": re.compile(r"</style\s*+>", re.IGNORECASE),
+}
+# A tag ends before the next begins: looking to the end of the page for each took minutes for a million `<nav `.
+_NAV = re.compile(r"<(/?)nav\b[^<>]*+>", re.IGNORECASE)
+_TABLE = re.compile(r"<(/?)(table|thead|tbody|tfoot|tr|td|th)\b[^<>]*+>", re.IGNORECASE)
 
 
 @dataclass(kw_only=True)
@@ -41,7 +47,22 @@ def clean(html: str) -> str:
     A table is layout when it holds another table, a single cell, or a cell longer than MAX_CELL_CHARS, as in
     newsletters and old pages. unstructured would make one line of all its text.
     """
-    return _without_layout_tables(_without_menus(_SCRIPT.sub(" ", html)))
+    return _without_layout_tables(_without_menus(" ".join(_seen(html))))
+
+
+def _seen(html: str) -> Iterator[str]:
+    """What stands between scripts, styles and comments; one that does not end is left to the parser."""
+    begin = at = 0
+    endless: set[str] = set()
+    while opening := _UNSEEN.search(html, at):
+        kind, at = opening[1].lower(), opening.end()
+        end = None if kind in endless else _ENDS[kind].search(html, at)
+        if end:
+            yield html[begin : opening.start()]
+            begin = at = end.end()
+        else:
+            endless.add(kind)
+    yield html[begin:]
 
 
 def _without_menus(html: str) -> str:

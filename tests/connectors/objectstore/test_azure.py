@@ -63,6 +63,16 @@ def test_a_blob_that_changed_went_grew_or_is_archived_is_skipped(store: Azure) -
         assert "jane" not in "".join(traceback.format_exception(refusal.value))
 
 
+def test_what_may_pass_is_tried_four_times_and_no_more(store: Azure) -> None:
+    docs = store.connector()
+    list(docs.list(None))
+    store.asked.clear()
+    store.fail(503)
+    with pytest.raises(DependencyError):
+        list(docs.list(None))
+    assert (len(store.asked), len(store.waits)) == (4, 3)
+
+
 @pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 404])
 def test_what_cannot_pass_stops_the_run(store: Azure, status: int) -> None:
     store.put("a.txt", b"one")

@@ -73,6 +73,16 @@ def test_an_object_that_changed_went_or_grew_is_skipped(store: Google) -> None:
         assert "jane" not in "".join(traceback.format_exception(refusal.value))
 
 
+def test_what_may_pass_is_tried_four_times_and_no_more(store: Google) -> None:
+    docs = store.connector()
+    list(docs.list(None))
+    store.asked.clear()
+    store.fail(503)
+    with pytest.raises(DependencyError):
+        list(docs.list(None))
+    assert (len(store.asked), len(store.waits)) == (4, 3)
+
+
 @pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 404])
 def test_what_cannot_pass_stops_the_run(store: Google, status: int) -> None:
     store.put("a.txt", b"one")

@@ -319,12 +319,11 @@ def signed_by(bucket: Bucket) -> str | None:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that offers credentials, and would send them elsewhere."""
+    """A machine that offers credentials and is configured."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAMACHINE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the machine")
-    monkeypatch.setenv("AWS_PROFILE", "missing")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    (tmp_path / "config").write_text("[profile missing]\nregion = nowhere-1\ns3 =\n  addressing_style = virtual\n")
+    (tmp_path / "config").write_text("[default]\nsdk_ua_app_id = of-the-machine\n")
 
 
 @pytest.mark.usefixtures("machine")
@@ -333,8 +332,10 @@ def test_credentials_of_the_machine_are_used_where_the_manifest_says_so_and_nowh
     assert signed_by(bucket) == "AKIAEXAMPLE"
     bucket.changes(key=None, secret=None, anonymous="true")
     assert signed_by(bucket) is None
+    assert not any("of-the-machine" in environment["HTTP_USER_AGENT"] for environment in bucket.server.asked)
     bucket.changes(key=None, secret=None, ambient_credentials="true")
     assert signed_by(bucket) == "AKIAMACHINE"
+    assert "of-the-machine" in bucket.server.asked[-1]["HTTP_USER_AGENT"]
 
 
 def test_an_address_in_the_environment_is_not_asked(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

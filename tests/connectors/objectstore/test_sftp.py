@@ -131,7 +131,7 @@ class TestHostKeys:
         known = f"[127.0.0.1]:{asyncssh_server.port} {asyncssh_server.host_key.export_public_key().decode()}"
         (home / "known_hosts").write_text(known)
         asyncssh_server.user_key.write_private_key(home / "id_ed25519")
-        (home / "config").write_text("Host *\n  User somebody\n  Port 1\n")
+        (home / "config").write_text("Host *\n  ProxyCommand false\n")
         monkeypatch.setenv("HOME", str(home.parent))
         folder.put("a.md", b"x")
         assert list(folder.documents()) == ["a.md"]
