@@ -36,7 +36,8 @@ class ObjectStoreConnector:
     not at all. Credentials are those that the manifest refers to; those that a machine offers, and none at all, are
     used where the manifest says so and never instead. Messages hold no key.
 
-    Tested against servers of the protocol: S3 and SFTP, and Google Cloud Storage against an emulator. Azure: see there.
+    Tested against real servers of S3's protocol (moto) and of SFTP (asyncssh, OpenSSH); Google Cloud Storage against an
+    emulator and a stand-in, Azure Blob Storage against a stand-in only.
     """
 
     store: Store = field(repr=False)

@@ -2,6 +2,7 @@
 
 import base64
 import ipaddress
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeGuard
@@ -179,24 +180,38 @@ def _types(value: object) -> frozenset[str]:
     return frozenset(value)
 
 
+# A manifest is read without guessing types, so that its numbers and switches come as text.
+
+
 def _whole(key: str, value: object, *, least: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    number = int(value[:12]) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    if not isinstance(number, int) or isinstance(number, bool) or number < least:
         raise RefusedError(f"connector.{key} is not a whole number.", mend=f"Write one of at least {least}.")
-    return value
+    return number
 
 
 def _delay(value: object) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= LONGEST_DELAY_S:
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, str | int | float) else float(value)
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not 0 <= number <= LONGEST_DELAY_S:
         raise RefusedError(
             "connector.delay_s is not a number of seconds.", mend=f"Write one from 0 to {LONGEST_DELAY_S:.0f}."
         )
-    return float(value)
+    return number
 
 
 def _switch(key: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise RefusedError(f"connector.{key} is neither true nor false.", mend=f"Write {key}: true, or leave it out.")
-    return value
+    match value:
+        case True | "true":
+            return True
+        case False | "false":
+            return False
+        case _:
+            raise RefusedError(
+                f"connector.{key} is neither true nor false.", mend=f"Write {key}: true, or leave it out."
+            )
 
 
 def _user_agent(value: object) -> str:

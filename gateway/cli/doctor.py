@@ -58,7 +58,7 @@ def doctor(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
         "text in pictures": _tesseract,
         "connectors": _connectors,
     }
-    found = [*(_look(what, look) for what, look in looks.items()), *_look_inside(home)]
+    found = [*(_look(what, look) for what, look in looks.items()), *look_inside(home)]
     if as_json:
         show_json([asdict(checked) for checked in found])
     else:
@@ -165,7 +165,7 @@ def _is_installed(package: str) -> bool:
     return True
 
 
-def _look_inside(home: Path | None) -> Iterator[Checked]:
+def look_inside(home: Path | None) -> Iterator[Checked]:
     """What a look into the home finds; one fault where it does not open."""
     what = "home and master key"
     try:

@@ -133,8 +133,12 @@ def _hands(
     with opened.worker() as worker:
 
         def do(source: SourceName) -> "Job":
-            with _watching(source or kind) as watch:
-                return worker.run(kind, source, actor=operator(), options=options, watch=watch)
+            try:
+                with _watching(source or kind) as watch:
+                    return worker.run(kind, source, actor=operator(), options=options, watch=watch)
+            except KeyboardInterrupt:
+                say(f"{source or kind}: stopping behind the present document. The same command goes on with it.")
+                raise
 
         yield do
 

@@ -1,30 +1,39 @@
-"""Elements of Word, PowerPoint, HTML and Markdown files: the only importer of unstructured."""
+"""Elements of Word, PowerPoint and HTML files: the only importer of unstructured."""
 
 import io
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import spacy
+from unstructured.documents.elements import ListItem, Text
 from unstructured.nlp import tokenize
+from unstructured.partition import docx as word
 from unstructured.partition.docx import partition_docx
+from unstructured.partition.html import parser as web
 from unstructured.partition.html import partition_html
-from unstructured.partition.md import partition_md
 from unstructured.partition.pptx import partition_pptx
 
-from indexer.formats.elements import Element
+from indexer.formats.elements import Element, quarantine
 from indexer.formats.tables import html_table
 
 
 def forgo_model() -> None:
-    """Have unstructured split sentences by punctuation and know no parts of speech.
+    """Have unstructured know no parts of speech, and not guess which kind of text a paragraph is.
 
     Else it downloads a model at its first document and installs it into site-packages. It asks for verbs to tell a
     narrative from other text, and to take short lines for titles. We use neither: a title is what the format marks as
-    one.
+    one. The guesses also drop a paragraph of one letter or digit from a web page. What is bold in a Word file, which we
+    do not use either, is found with as much work as its text.
     """
     pipeline = spacy.blank("en")
     pipeline.add_pipe("sentencizer")
     tokenize._load_spacy_model = lambda: pipeline  # noqa: SLF001
+    web.derive_element_type_from_text = lambda text: ListItem if web.is_bulleted_text(text) else Text
+    partitioner = word._DocxPartitioner  # noqa: SLF001
+    partitioner._parse_paragraph_text_for_element_type = lambda *_: None  # noqa: SLF001
+    partitioner._paragraph_emphasis = lambda *_: ([], [])  # noqa: SLF001
 
 
 class Partitioner:
@@ -36,19 +45,26 @@ class Partitioner:
 
     def docx(self, data: bytes) -> list[Element]:
         """The body of a Word file."""
-        return _translate(partition_docx(file=io.BytesIO(data), **self._options))
+        with _refusing_damage():
+            return _translate(partition_docx(file=io.BytesIO(data), **self._options))
 
     def pptx(self, data: bytes) -> list[Element]:
         """The slides with their notes."""
-        return _translate(partition_pptx(file=io.BytesIO(data), include_slide_notes=True, **self._options))
+        with _refusing_damage():
+            return _translate(partition_pptx(file=io.BytesIO(data), include_slide_notes=True, **self._options))
 
     def html(self, text: str) -> list[Element]:
         """The body of a web page."""
         return _translate(partition_html(text=text, **self._options))
 
-    def markdown(self, text: str) -> list[Element]:
-        """The body of a Markdown file."""
-        return _translate(partition_md(text=text, **self._options))
+
+@contextmanager
+def _refusing_damage() -> Iterator[None]:
+    """What python-docx and python-pptx raise for a part that is missing or is not what it should be, as `corrupt`."""
+    try:
+        yield
+    except (AttributeError, LookupError, ValueError, zipfile.BadZipFile):
+        raise quarantine("corrupt") from None
 
 
 def _translate(elements: Sequence[Any]) -> list[Element]:

@@ -91,7 +91,7 @@ def _readers(languages: Sequence[str]) -> dict[Format, Callable[[bytes], Parsed]
         "json": _plainly("json", json_document),
         "jsonl": _plainly("json", json_lines),
         "mbox": mbox,
-        "md": partial(markdown, read=unstructured.markdown),
+        "md": partial(markdown, read=unstructured.html),
         "msg": lambda data: mail_message(outlook_message(data), kind="msg", readers=bodies),
         "odp": partial(opendocument, kind="odp"),
         "ods": partial(opendocument, kind="ods"),

@@ -1,11 +1,11 @@
 """What a second look costs: a source synced, synced again unchanged, and again with one document changed.
 
-    python -m tests.evidence.resync [--documents 5000] [--real] [--sample 100]
+    python -m tests.evidence.resync [--documents 5000] [--passages 1] [--real] [--sample 100]
 
-A folder of small documents is taken in by durable jobs as any other. Without --real, stand-ins read and embed the
-documents: the first sync is then many times faster than with the real parser and models, and its twentieth part is
-harder to keep to. What the share would be of a real first sync is estimated from --sample documents through the real
-ones. With --real everything is real, and the first sync takes as long as that.
+A folder of documents, of one passage each or as many as --passages says, is taken in by durable jobs. Without --real,
+stand-ins read and embed them: the first sync is then many times faster than with the real parser and models, and its
+twentieth part is harder to keep to. What the share would be of a real first sync is estimated from --sample documents
+through the real ones. With --real everything is real, and the first sync takes as long as that.
 
 Bounds: what did not change is neither fetched, parsed nor embedded, and takes at most 5 % of the first sync's time; of
 one changed document nothing else is parsed, and a search finds it within 10 seconds of the change.
@@ -78,34 +78,36 @@ def main() -> int:
     """Measure; 0 where every bound holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=5000)
+    parser.add_argument("--passages", type=int, default=1, help="in each document")
     parser.add_argument("--real", action="store_true", help="the real parser and models")
     parser.add_argument("--sample", type=int, default=100, help="documents of the estimate; 0 for none")
     given = parser.parse_args()
     settings.apply_quiet_defaults()
     with Stopwatch() as stopwatch:
-        sample = None if given.real or given.sample < 2 else _sample(stopwatch, given.sample)
-        with _installed(given.documents, real=given.real) as (installation, source, folder):
+        sample = None if given.real or given.sample < 2 else _sample(stopwatch, given.sample, given.passages)
+        with _installed(given.documents, given.passages, real=given.real) as (installation, source, folder):
             rows = {"first": _synced(stopwatch, installation, source)}
             rows["unchanged"] = _synced(stopwatch, installation, source)
             changed = folder / f"{given.documents // 2}.txt"
             document = installation.keyring.document_id(source.name, changed.name)
-            lookup = _lookup(installation)
+            lookup = installation.lookup()
+            # As in a process that serves, the index is open already that was published before the change.
             early = _finds(installation, lookup, source, document)
             began = time.perf_counter()
             changed.write_text(changed.read_text() + f"\nThe {NEEDLE} is what changed.\n")
             rows["changed"] = _synced(stopwatch, installation, source)
             found = not early and _finds(installation, lookup, source, document)
             found_s = time.perf_counter() - began if found else None
-    return _report(given.documents, rows, sample, found_s)
+    return _report(given.documents, given.passages, rows, sample, found_s)
 
 
 @contextmanager
-def _installed(documents: int, *, real: bool) -> Iterator[tuple[Installation, Source, Path]]:
+def _installed(documents: int, passages: int, *, real: bool) -> Iterator[tuple[Installation, Source, Path]]:
     """A fresh home with a source of so many documents, none of them taken in yet, and the folder they lie in."""
     with tempfile.TemporaryDirectory(prefix="penstock-resync-") as temporary:
         folder = Path(temporary) / "documents"
         folder.mkdir()
-        _write(folder, range(documents))
+        _write(folder, range(documents), passages)
         chosen = settings.load({"PENSTOCK_HOME": str(Path(temporary) / "home")})
         create_master_key(Path(temporary) / "master.key")
         create_installation(chosen, store_region="us")
@@ -115,10 +117,10 @@ def _installed(documents: int, *, real: bool) -> Iterator[tuple[Installation, So
             yield used, applied(used, MANIFEST, Path(temporary)), folder
 
 
-def _sample(stopwatch: Stopwatch, documents: int) -> Sample:
-    with _installed(1, real=True) as (installation, source, folder):
+def _sample(stopwatch: Stopwatch, documents: int, passages: int) -> Sample:
+    with _installed(1, passages, real=True) as (installation, source, folder):
         start = _synced(stopwatch, installation, source)
-        _write(folder, range(1, documents))
+        _write(folder, range(1, documents), passages)
         rest = _synced(stopwatch, installation, source)
         unchanged = _synced(stopwatch, installation, source)
     return Sample(
@@ -148,11 +150,6 @@ def _synced(stopwatch: Stopwatch, installation: Installation, source: Source) ->
     return Row(tally=job.tally, spent=spent())
 
 
-def _lookup(installation: Installation) -> Lookup:
-    """As a serving process has it: with the index open that was published before the change."""
-    return installation.lookup()
-
-
 def _finds(installation: Installation, lookup: Lookup, source: Source, document: DocumentId) -> bool:
     """Whether a search for what changed has the changed document first."""
     with installation.database.reading() as session:
@@ -163,20 +160,22 @@ def _finds(installation: Installation, lookup: Lookup, source: Source, document:
     return [hit.document for hit in hits] == [document]
 
 
-def _write(folder: Path, numbers: range) -> None:
-    """Documents of some 700 characters that are all different."""
+def _write(folder: Path, numbers: range, passages: int) -> None:
+    """Documents that are all different, of some 700 characters for each passage."""
     for number in numbers:
         chance = random.Random(number)  # noqa: S311 - the same documents each time, not a secret
         paragraphs = (
-            " ".join(" ".join(chance.choices(WORDS, k=10)).capitalize() + "." for _ in range(3)) for _ in range(4)
+            " ".join(" ".join(chance.choices(WORDS, k=10)).capitalize() + "." for _ in range(3))
+            for _ in range(4 * passages)
         )
-        text = "\n\n".join([f"Document {number}", *paragraphs])
-        (folder / f"{number}.txt").write_text(text)
+        (folder / f"{number}.txt").write_text("\n\n".join([f"Document {number}", *paragraphs]))
 
 
-def _report(documents: int, rows: Mapping[str, Row], sample: Sample | None, found_s: float | None) -> int:
+def _report(
+    documents: int, passages: int, rows: Mapping[str, Row], sample: Sample | None, found_s: float | None
+) -> int:
     columns = ("wall s", "CPU s", "fetched", "parsed", "embedded", *STAGES, "others")
-    print(f"{documents} documents; seconds of wall clock by stage\n")
+    print(f"{documents} documents of {passages} passages; seconds of wall clock by stage\n")
     print(f"{'sync':10}" + "".join(f"{column:>9}" for column in columns))
     for name, row in rows.items():
         spent = row.spent
@@ -206,6 +205,7 @@ def _report(documents: int, rows: Mapping[str, Row], sample: Sample | None, foun
         json.dumps(
             {
                 "documents": documents,
+                "passages_of_each": passages,
                 "syncs": figures,
                 "share": share,
                 "share_of_real": real_share,

@@ -1,6 +1,7 @@
 """Commands that ask for jobs, look at them and steer them, on a home whose jobs nobody runs."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from gateway.cli.commands import build
+from gateway.cli.doctor import Checked, look_inside
 from gateway.cli.exits import INTEGRITY, REFUSED, RETRY
 from gateway.cli.running import MAX_NAMED, carry_out
 from gateway.cli.shell import Run, operator
@@ -25,6 +27,7 @@ from policies.errors import ConflictError, PenstockError, RefusedError
 from policies.manifest import Source
 from policies.model import Action, SourceName
 from tests import catalogs
+from tests.indexer.test_sync import MIRRORED
 from tests.indexer.workbench import MASTER, NOW, Bench, text
 
 SOURCE = SourceName("hr-handbook")
@@ -37,16 +40,10 @@ class Shell:
 
     bench: Bench
     source: Source
+    environment: dict[str, str]
 
     def run(self, *arguments: str) -> Result:
-        environment = {
-            "PENSTOCK_HOME": str(self.bench.home.root),
-            "PENSTOCK_MASTER_KEY": encode_master_key(MASTER),
-            "PENSTOCK_MASTER_KEY_FILE": "",
-            "COLUMNS": "300",
-            **catalogs.environment(self.bench.home.root),
-        }
-        return cast("Result", CliRunner(env=environment).invoke(build(), arguments, obj=Run()))
+        return cast("Result", CliRunner(env=self.environment).invoke(build(), arguments, obj=Run()))
 
     def must(self, *arguments: str) -> str:
         result = self.run(*arguments)
@@ -69,7 +66,14 @@ class Shell:
 
 @pytest.fixture
 def shell(bench: Bench) -> Shell:
-    return Shell(bench=bench, source=bench.apply())
+    environment = {
+        "PENSTOCK_HOME": str(bench.home.root),
+        "PENSTOCK_MASTER_KEY": encode_master_key(MASTER),
+        "PENSTOCK_MASTER_KEY_FILE": "",
+        "COLUMNS": "300",
+        **catalogs.environment(bench.home.root),
+    }
+    return Shell(bench=bench, source=bench.apply(), environment=environment)
 
 
 def test_a_sync_can_be_left_to_a_worker(shell: Shell) -> None:
@@ -172,6 +176,65 @@ def test_the_status_of_a_source_tells_what_is_being_done_and_how_the_last_sync_e
     (standing,) = shell.json("status", SOURCE)
     assert [open_job["job"] for open_job in standing["jobs"]] == [job]
     assert (standing["last_sync"]["state"], standing["mirrored_at"]) == ("finished", None)
+
+
+def test_the_status_of_a_source_tells_how_old_its_mirrored_permissions_are(shell: Shell) -> None:
+    source = shell.bench.apply(MIRRORED)
+    assert f"{SOURCE}: permissions of the origin not known yet\n" in shell.must("status", SOURCE)
+    shell.bench.mirror(source)
+    assert re.search(rf"^{SOURCE}: permissions of the origin .*\d+:\d\d:\d\d old$", shell.must("status"), re.MULTILINE)
+    assert shell.json("status")[0]["mirrored_at"] == NOW.isoformat()
+
+
+def test_a_sync_that_is_interrupted_says_how_to_go_on(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    class Interrupted(FakeWorker):
+        def run(self, *_: object, **__: object) -> Job:
+            raise KeyboardInterrupt
+
+    class Opened(FakeInstallation):
+        @contextmanager
+        def worker(self) -> Iterator[FakeWorker]:
+            yield Interrupted([])
+
+    opened = cast("Installation", Opened([], shell.bench.database, shell.bench.keyring))
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(opened, JobKind.SYNC, [SOURCE], {}, queue=False)
+    assert "The same command goes on with it." in capsys.readouterr().err
+
+
+def looked(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> dict[str, Checked]:
+    """What the doctor finds in the home."""
+    for name, value in shell.environment.items():
+        monkeypatch.setenv(name, value)
+    return {checked.what: checked for checked in look_inside(None)}
+
+
+def test_the_doctor_looks_at_the_home_its_databases_and_its_workers(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = looked(shell, monkeypatch)
+    assert {what: checked.ok for what, checked in found.items()} == {
+        "home and master key": True, "catalog": True, "jobs": True, "workers": False,
+    }  # fmt: skip
+    assert found["workers"].detail == f"No worker is alive to follow the schedules of {SOURCE}."
+    assert found["catalog"].detail.endswith(" answers, 1 sources")
+    assert found["jobs"].detail.endswith(", 0 open jobs")
+
+
+def test_the_doctor_says_when_a_worker_is_missing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.bench.apply(('schedule: {sync: "*/15 * * * *"}', "schedule: {}"))
+    assert looked(shell, monkeypatch)["workers"].detail == "none is alive, none is needed"
+    job = shell.queued()
+    assert looked(shell, monkeypatch)["workers"].detail == "No worker is alive, and 1 jobs wait for one."
+    shell.must("jobs", "pause", job)
+    assert looked(shell, monkeypatch)["workers"].ok
+
+
+def test_the_doctor_finds_one_fault_where_the_home_does_not_open(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.environment["PENSTOCK_MASTER_KEY"] = encode_master_key(b"x" * 32)
+    ((what, checked),) = looked(shell, monkeypatch).items()
+    assert (what, checked.ok) == ("home and master key", False)
+    assert checked.mend
 
 
 def quarantined(shell: Shell) -> dict[str, str]:
@@ -374,15 +437,14 @@ def test_without_a_terminal_a_job_tells_ten_times_how_far_it_is(
 
 
 def test_a_conflict_with_a_live_job_is_said(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    class Refused(FakeWorker):
+        def run(self, *_: object, **__: object) -> Job:
+            raise ConflictError("One is open.", mend="Wait.")
+
     class Refusing(FakeInstallation):
         @contextmanager
         def worker(self) -> Iterator[FakeWorker]:
-            def refuse(*_: object, **__: object) -> Job:
-                raise ConflictError("One is open.", mend="Wait.")
-
-            worker = FakeWorker([])
-            worker.run = refuse  # type: ignore[method-assign]  # it is a fake
-            yield worker
+            yield Refused([])
 
     opened = cast("Installation", Refusing([], shell.bench.database, shell.bench.keyring))
     assert carry_out(opened, JobKind.SYNC, [SOURCE], {}, queue=False) == ([], RETRY)

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from indexer.worker import Worker
 from policies.errors import ConflictError, RefusedError
 from policies.manifest import Source
 from policies.model import SourceName
+from tests import catalogs, postgres
 from tests.indexer.workbench import ACTOR, Bench, FakeOrigin, opened, parse_manifest, text
 from tests.policies import handbook
 
@@ -152,11 +153,21 @@ def test_a_cancelled_job_leaves_nothing_of_what_it_listed(bench: Bench, source: 
     assert job.id != asked
 
 
+def runs_of(bench: Bench) -> str:
+    """All that is kept of runs, as text."""
+    if catalogs.kind() == "sqlite":
+        with closing(sqlite3.connect(bench.home.root / "jobs.db")) as connection:
+            return "\n".join(connection.iterdump())
+    url = catalogs.engine_url(bench.home.catalog)
+    tables = postgres.query(url, "SELECT 'dbos.' || tablename FROM pg_tables WHERE schemaname = 'dbos'")
+    return "\n".join(row for table in tables for row in postgres.query(url, f"SELECT t::text FROM {table} AS t"))  # noqa: S608
+
+
 def test_inputs_and_outputs_hold_ids_only(bench: Bench, source: Source) -> None:
     with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker:
         run(worker, source)
-    with sqlite3.connect(bench.home.root / "jobs.db") as connection:
-        dump = "\n".join(connection.iterdump())
+    dump = runs_of(bench)
+    assert "penstock.job" in dump
     assert "Document" not in dump
     assert ".md" not in dump
     assert "py_pickle" not in dump

@@ -1,14 +1,16 @@
 """What is refused says what is wrong and how to mend it, changes nothing, and ends with the code of a refusal."""
 
 import base64
-import fcntl
 import json
 import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from indexer.database import Database
+from tests import catalogs
 from tests.journeys.penstock import Penstock
 
 REFUSED, RETRY = 2, 3
@@ -125,16 +127,18 @@ def test_a_master_key_inside_the_home_is_refused(penstock: Penstock) -> None:
 
 
 def test_a_second_writer_of_a_source_is_asked_to_wait_and_a_sync_waits(penstock: Penstock) -> None:
-    with (penstock.home / "locks" / "notes").open("r+b") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as holding:
+        database = Database(catalogs.place(penstock.home / "catalog.db"), [])
+        holding.callback(database.close)
+        holding.enter_context(database.exclusive("notes"))
         for command in (("purge", "run", "notes"), ("apply", str(penstock.manifest), "--yes")):
             done = penstock.run(*command)
             assert done.code == RETRY
-            assert "is being written by process" in done.err
+            assert "is being worked on by process" in done.err
         with penstock.process("sync", "notes") as sync:
             with pytest.raises(subprocess.TimeoutExpired):
                 sync.wait(5)
-            fcntl.flock(lock, fcntl.LOCK_UN)
+            holding.close()
             assert sync.wait(120) == 0
 
 

@@ -16,6 +16,8 @@ from indexer.formats.text import decode, paragraphs
 BodyReader: TypeAlias = Callable[[bytes, str | None], Sequence[Element]]
 """Reads a body in the encoding declared for it, if one is."""
 
+MAX_FIELD_CHARS = 200_000  # chosen: 4,000 recipients; the library takes minutes for a subject of ten times this
+MAX_BOUNDARY_WORK = 20_000_000  # chosen, lines times boundaries: the library holds each line against each, 10 s here
 MAX_INLINE_PICTURE_BYTES = 64 * 2**10  # chosen: logos in 40 signatures had 30 kB at most, a pasted screenshot has 100
 
 _HEAD_BYTES = 1024
@@ -25,13 +27,32 @@ _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signatu
 _ENCRYPTED = frozenset({"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"})
 _TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _SPACE = re.compile(r"\s+")
+_BOUNDARY = re.compile(rb"\bboundary\s{0,20}=\s{0,20}\"?([^\"\s;]{1,100})", re.IGNORECASE)
 
 
 def mail(data: bytes, *, readers: Mapping[str, BodyReader]) -> Parsed:
     """The mail in RFC 5322 form. See `mail_message`."""
     if b"\x00" in data[:_HEAD_BYTES]:  # saved as UTF-16, which no mail is sent in
         data = decode(data).encode()
-    return mail_message(message_from_bytes(data), kind="eml", readers=readers)
+    _check_boundaries(data)
+    try:
+        message = message_from_bytes(data)
+        return mail_message(message, kind="eml", readers=readers)
+    except RecursionError:
+        raise quarantine("bomb") from None
+
+
+def _check_boundaries(data: bytes) -> None:
+    """Refuse too many parts, or too many boundaries over too many lines, before the library has worked on them."""
+    boundaries = set(_BOUNDARY.findall(data))
+    if len(boundaries) > MAX_PARTS:
+        raise quarantine("bomb")
+    if data.count(b"\n") * len(boundaries) > MAX_BOUNDARY_WORK:
+        raise quarantine("too_large")
+    if data.count(b"\n--") > MAX_PARTS:
+        delimiters = {b"--" + boundary for boundary in boundaries}
+        if sum(line.rstrip() in delimiters for line in data.split(b"\n") if line.startswith(b"--")) > MAX_PARTS:
+            raise quarantine("bomb")
 
 
 def mail_message(message: Message, *, kind: Literal["eml", "msg"], readers: Mapping[str, BodyReader]) -> Parsed:
@@ -42,7 +63,8 @@ def mail_message(message: Message, *, kind: Literal["eml", "msg"], readers: Mapp
     containers, and attachments beyond the limits of `Attachments`.
 
     Raises:
-        QuarantineError: `encrypted`, `corrupt` for what has no header at all, `bomb` for more than MAX_PARTS parts.
+        QuarantineError: `encrypted`, `corrupt` for what has no header at all, `bomb` for more than MAX_PARTS parts,
+            `too_large` for a field that is read and has more than MAX_FIELD_CHARS.
     """
     if not message.keys():
         raise quarantine("corrupt")
@@ -147,6 +169,8 @@ def _children(part: Message) -> list[Message]:
 
 def _file_name(part: Message) -> str | None:
     """The name as it was meant: RFC 2231 parameters are decoded by the library, words of RFC 2047 here."""
+    if any(len(str(part.get(field, ""))) > MAX_FIELD_CHARS for field in ("Content-Disposition", "Content-Type")):
+        return None
     try:
         name = part.get_filename()
     except (LookupError, ValueError):
@@ -157,6 +181,8 @@ def _file_name(part: Message) -> str | None:
 def _field(message: Message, name: str) -> str | None:
     """The decoded header field on one line, None where it is missing or blank."""
     value = message.get(name)
+    if value is not None and len(str(value)) > MAX_FIELD_CHARS:
+        raise quarantine("too_large")
     return None if value is None else _SPACE.sub(" ", _decoded(value)).strip() or None
 
 

@@ -46,7 +46,8 @@ def outlook_message(data: bytes) -> Message:
             each other.
     """
     try:
-        with olefile.OleFileIO(io.BytesIO(data)) as file:
+        # A stream that is cut short is else read as far as it goes, and a body that is not there as no body.
+        with olefile.OleFileIO(io.BytesIO(data), raise_defects=olefile.DEFECT_INCORRECT) as file:
             return _message(_Storage(file, (), _MESSAGE_HEADER), depth=0)
     except (OSError, ValueError, IndexError, OverflowError, RecursionError, struct.error):
         raise quarantine("corrupt") from None

@@ -6,18 +6,24 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from lxml import etree
+from markdown import markdown as as_html
 
 from indexer.formats.elements import Element, Parsed, quarantine
 from indexer.formats.markup.web import clean
-from indexer.formats.text import decode
+from indexer.formats.text import decode, paragraphs
 
 Markup: TypeAlias = Callable[[str], Sequence[Element]]
 
-MAX_BLOCKS = 50_000  # chosen: unstructured takes 0.15 ms for a paragraph and 0.18 ms for a row, so this is 9 s
-_BLOCK = re.compile(r"<(?:blockquote|dd|div|dt|h[1-6]|li|p|pre|tr)\b", re.IGNORECASE)
+MAX_BLOCKS = 150_000  # chosen: unstructured takes 0.08 ms for a paragraph and 0.02 ms for a cell, so this is 12 s
+_BLOCK = re.compile(r"<(?:blockquote|dd|div|dt|h[1-6]|li|p|pre|t[dhr])\b", re.IGNORECASE)
 _HTML_TITLE = re.compile(r"<title[^<>]{0,200}+>([^<]{1,1000}+)</title", re.IGNORECASE)
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset=[\"']?([a-z0-9_:.-]{2,40})", re.IGNORECASE)
 _HEAD_BYTES = 4096
+# Beyond these Python-Markdown, which is quadratic in each, took 20 s and more, or all memory.
+MAX_LISTS = 50  # chosen, in each other: a tab or four spaces each
+MAX_QUOTES = 50  # chosen
+MAX_BRACKETS = 500  # chosen, open in one paragraph
+_DEEP = re.compile(rf"^(?:(?: {{4}}|\t){{{MAX_LISTS}}}|(?:[ \t]?>){{{MAX_QUOTES}}})", re.MULTILINE)
 _FRONT_MATTER = re.compile(r"\s*---[ \t]*\n(.*?\n)(?:---|\.\.\.)[ \t]*\n", re.DOTALL)
 _FRONT_TITLE = re.compile(r"^title:(.+)$", re.MULTILINE | re.IGNORECASE)
 
@@ -27,7 +33,7 @@ def web_page(data: bytes, *, read: Markup, declared: str | None = None) -> Parse
 
     Raises:
         QuarantineError: `corrupt` for elements nested deeper than libxml2 follows (256), `too_large` for more than
-            MAX_BLOCKS paragraphs and rows.
+            MAX_BLOCKS paragraphs and cells.
     """
     if declared is None and (found := _CHARSET.search(data[:_HEAD_BYTES])):
         declared = found[1].decode("ascii")
@@ -53,10 +59,23 @@ def _check_depth(text: str) -> None:
 
 
 def markdown(data: bytes, *, read: Markup) -> Parsed:
-    """Front matter is kept as text; Markdown would take its last line for a heading."""
+    """Front matter is kept as text; Markdown would take its last line for a heading.
+
+    What is nested deeper than MAX_LISTS, MAX_QUOTES or MAX_BRACKETS is read as plain text. Raises as `web_page`.
+    """
     text = decode(data).replace("\r\n", "\n")
     front = _FRONT_MATTER.match(text)
     title = _FRONT_TITLE.search(front[1]) if front else None
     elements = [Element(text=front[1])] if front else []
-    elements += read(text[front.end() :] if front else text)
+    elements += _marked_up(text[front.end() :] if front else text, read)
     return Parsed(kind="md", title=title[1].strip(" \t\"'") if title else None, elements=tuple(elements))
+
+
+def _marked_up(text: str, read: Markup) -> Sequence[Element]:
+    if _DEEP.search(text) or any(block.count("[") - block.count("]") > MAX_BRACKETS for block in text.split("\n\n")):
+        return paragraphs(text)
+    try:
+        page = as_html(text, extensions=["tables", "fenced_code"])
+    except RecursionError:
+        return paragraphs(text)
+    return web_text(page, read=read).elements

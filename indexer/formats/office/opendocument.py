@@ -8,12 +8,11 @@ from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element as Node
 
 from indexer.formats.elements import Element, Parsed, quarantine
-from indexer.formats.office.workbook import sheets
+from indexer.formats.office.workbook import MAX_CELLS, sheets
 from indexer.formats.tables import tabulate
 
 MAX_CONTENT_BYTES = 64 * 2**20  # chosen: as a tree, XML of short elements takes ten times its length
 MAX_DEPTH = 100  # chosen: a paragraph in a cell in a frame in a list has 12 ancestors
-MAX_CELLS = 2_000_000  # chosen: fills a third of the memory; a cell is written once and repeated a million times
 
 _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"

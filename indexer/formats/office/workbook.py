@@ -2,6 +2,7 @@
 
 import datetime as dt
 import io
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Literal
@@ -10,17 +11,25 @@ import xlrd
 from openpyxl import load_workbook
 from xlrd.biffh import XLRDError
 from xlrd.book import Book
+from xlrd.compdoc import CompDocError
 from xlrd.sheet import Cell
 
 from indexer.formats.elements import Element, Parsed, quarantine
+from indexer.formats.office.package import as_document
 from indexer.formats.tables import tabulate
 
+MAX_CELLS = 2_000_000  # chosen: fills a third of the memory; a file can name a million by a few bytes
+MAX_ROWS = 1_048_576  # Excel's own limit; openpyxl counts up to whatever number a row has
 _EXACT = 2.0**53  # floats above it skip integers
 
 
 def workbook(data: bytes) -> list[Element]:
-    """The sheets of an .xlsx file. Formulas give the value they had when the file was saved."""
-    book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
+    """The sheets of an .xlsx file. Formulas give the value they had when the file was saved.
+
+    Raises:
+        QuarantineError: `corrupt` for more than MAX_ROWS, `too_large` for more than MAX_CELLS.
+    """
+    book = load_workbook(io.BytesIO(as_document(data)), read_only=True, data_only=True, keep_links=False)
     for sheet in book.worksheets:
         sheet.reset_dimensions()  # what a file says about its size may be wrong by a million rows
     return sheets((sheet.title, sheet.iter_rows(values_only=True)) for sheet in book.worksheets)
@@ -30,7 +39,7 @@ def old_workbook(data: bytes) -> Parsed:
     """The sheets of an .xls file, Excel 2.0 to 2003.
 
     Raises:
-        QuarantineError: `encrypted`, `corrupt`.
+        QuarantineError: `encrypted`, `corrupt`, `too_large` for more than MAX_CELLS.
     """
     try:
         # Ragged rows: a cell in the last corner must not bring 16 million empty ones along.
@@ -38,6 +47,8 @@ def old_workbook(data: bytes) -> Parsed:
         found = sheets((name, _old_rows(book, name)) for name in book.sheet_names())
     except XLRDError as error:
         raise quarantine("encrypted" if "encrypted" in str(error) else "corrupt") from None
+    except (AssertionError, CompDocError, LookupError, TypeError, ValueError, struct.error):  # of a damaged file
+        raise quarantine("corrupt") from None
     return Parsed(kind="xls", title=None, elements=tuple(found))
 
 
@@ -45,10 +56,25 @@ def sheets(named_rows: Iterable[tuple[str, Iterable[Sequence[object]]]]) -> list
     """Each sheet's name as a title, then its rows, with what stands between blank rows as a table of its own.
 
     `page` is the number of the sheet. One without any text is left out.
+
+    Raises:
+        QuarantineError: `corrupt` for a sheet of more than MAX_ROWS, `too_large` for more than MAX_CELLS in all.
     """
     elements: list[Element] = []
+    cells = 0
+
+    def counted(rows: Iterable[Sequence[object]]) -> Iterator[Sequence[object]]:
+        nonlocal cells
+        for count, row in enumerate(rows, start=1):
+            cells += len(row)
+            if count > MAX_ROWS:
+                raise quarantine("corrupt")
+            if cells > MAX_CELLS:
+                raise quarantine("too_large")
+            yield row
+
     for number, (name, rows) in enumerate(named_rows, start=1):
-        tables = [table for region in _regions(rows) for table in tabulate(region, page=number)]
+        tables = [table for region in _regions(counted(rows)) for table in tabulate(region, page=number)]
         if tables:
             elements += [Element(text=name, kind="title", depth=1, page=number), *tables]
     return elements

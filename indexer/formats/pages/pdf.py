@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from math import hypot
 from typing import Any
 
@@ -31,7 +31,7 @@ def pdf(data: bytes) -> Parsed:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
         raise quarantine("encrypted" if error.err_code == raw.FPDF_ERR_PASSWORD else "corrupt") from None
-    with closing(document):
+    with closing(document), _refusing_damage():
         if len(document) > MAX_PAGES:
             raise quarantine("too_large")
         if document.get_formtype() != raw.FORMTYPE_NONE:
@@ -54,6 +54,15 @@ def pdf(data: bytes) -> Parsed:
             parts=attachments.parts,
             scanned=tuple(scanned),
         )
+
+
+@contextmanager
+def _refusing_damage() -> Iterator[None]:
+    """What PDFium says of a page that cannot be loaded, or is in a ring of pages, as `corrupt`."""
+    try:
+        yield
+    except pypdfium2.PdfiumError:
+        raise quarantine("corrupt") from None
 
 
 def _page_lines(document: Any, number: int) -> Iterator[Line]:  # noqa: ANN401 - pypdfium2 publishes no types

@@ -74,7 +74,7 @@ def test_an_id_leads_back_to_the_address_that_the_allow_list_holds() -> None:
         ({"delay_s": -1}, "connector.delay_s"),
         ({"delay_s": 61}, "connector.delay_s"),
         ({"delay_s": float("nan")}, "connector.delay_s"),
-        ({"delay_s": "1"}, "connector.delay_s"),
+        ({"delay_s": "soon"}, "connector.delay_s"),
         ({"user_agent": ""}, "connector.user_agent"),
         ({"user_agent": "1"}, "connector.user_agent"),
         ({"user_agent": "bot\r\nX: y"}, "connector.user_agent"),
@@ -126,3 +126,9 @@ def test_a_credential_may_travel_in_the_clear_to_a_host_that_is_opened() -> None
             "allow_private": [opened],
         }
         assert list(read_options(options, secrets=SECRETS).credentials) == [f"http://{host}"]
+
+
+def test_numbers_and_switches_come_as_text_from_a_manifest() -> None:
+    given = {"max_pages": "10", "max_depth": "2", "delay_s": "0.25", "trust_lastmod": "true"}
+    site = read_options({**LEAST, **given}, secrets=SECRETS)
+    assert (site.max_pages, site.max_depth, site.delay_s, site.trust_lastmod) == (10, 2, 0.25, True)
