@@ -166,6 +166,6 @@ def _on_begin(connection: Connection) -> None:
     # A reader that upgrades to a writer fails at once with BUSY_SNAPSHOT, whatever the timeout: ask for the lock first.
     writing = connection.get_execution_options().get("writing", False)
     if connection.info.get("writing") is not writing:
-        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
+        _driver(connection).execute(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
         connection.info["writing"] = writing
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

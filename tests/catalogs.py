@@ -6,7 +6,10 @@ Every catalog is named by a file, be there such a file or not.
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
+
+from sqlalchemy.exc import ProgrammingError
 
 from indexer.address import Address
 from tests import postgres
@@ -90,6 +93,7 @@ def drop(below: Path) -> None:
 
 def _make(file: Path, *, template: str) -> None:
     name = f"test_{hashlib.sha256(bytes(file)).hexdigest()[:24]}"
-    if not postgres.query(postgres.server(), f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):  # noqa: S608
+    # Another process of this run may have made it.
+    with suppress(ProgrammingError):
         postgres.execute(postgres.server(), f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     _KNOWN[file] = name

@@ -14,6 +14,7 @@ from unstructured.partition.docx import partition_docx
 from unstructured.partition.html import parser as web
 from unstructured.partition.html import partition_html
 from unstructured.partition.pptx import partition_pptx
+from unstructured.partition.text_type import is_bulleted_text
 
 from indexer.formats.elements import Element, quarantine
 from indexer.formats.tables import html_table
@@ -30,8 +31,8 @@ def forgo_model() -> None:
     pipeline = spacy.blank("en")
     pipeline.add_pipe("sentencizer")
     tokenize._load_spacy_model = lambda: pipeline  # noqa: SLF001
-    web.derive_element_type_from_text = lambda text: ListItem if web.is_bulleted_text(text) else Text
-    partitioner = word._DocxPartitioner  # noqa: SLF001
+    web.derive_element_type_from_text = lambda text: ListItem if is_bulleted_text(text) else Text
+    partitioner: Any = word._DocxPartitioner  # noqa: SLF001
     partitioner._parse_paragraph_text_for_element_type = lambda *_: None  # noqa: SLF001
     partitioner._paragraph_emphasis = lambda *_: ([], [])  # noqa: SLF001
 

@@ -154,7 +154,7 @@ def _delimiter(text: str) -> str:
         try:
             widths = [len(row) for row in islice(_rows(text, delimiter), _SNIFFED_LINES) if row]
         except csv.Error:  # a line over 128 KiB, cut by another delimiter, is one field
-            return (0, 0)
+            return (0, 1)  # as one that cuts nothing
         commonest = max(set(widths), key=widths.count, default=1)
         return (widths.count(commonest) / len(widths) if commonest > 1 else 0, commonest)
 

@@ -9,7 +9,7 @@ from indexer.ocr import available, reader
 from indexer.parse import parser
 from indexer.sandbox import Sandbox
 from tests.attempts import attempt, reads_on
-from tests.bombs import BOMBS, CANARY_TEXT, MAX_CPU_S, Bomb
+from tests.bombs import BOMBS, CANARY_TEXT, MAX_CPU_S, QUICK_BOMBS, Bomb
 from tests.bombs.images import IMAGES
 
 
@@ -20,7 +20,7 @@ def box() -> Iterator[Sandbox]:
         yield sandbox
 
 
-@pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: f"{bomb.file}, {bomb.name}")
+@pytest.mark.parametrize("bomb", QUICK_BOMBS, ids=lambda bomb: f"{bomb.file}, {bomb.name}")
 def test_a_bomb_costs_seconds_and_no_other_document(box: Sandbox, bomb: Bomb) -> None:
     if bomb.format not in {*FORMATS, "zip"}:
         pytest.skip("this format is not read")

@@ -27,6 +27,7 @@ _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signatu
 _ENCRYPTED = frozenset({"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"})
 _TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _SPACE = re.compile(r"\s+")
+_DELIMITER = re.compile(rb"^--([^\r\n]{1,100})", re.MULTILINE)
 _BOUNDARY = re.compile(rb"\bboundary\s{0,20}=\s{0,20}\"?([^\"\s;]{1,100})", re.IGNORECASE)
 
 
@@ -49,10 +50,8 @@ def _check_boundaries(data: bytes) -> None:
         raise quarantine("bomb")
     if data.count(b"\n") * len(boundaries) > MAX_BOUNDARY_WORK:
         raise quarantine("too_large")
-    if data.count(b"\n--") > MAX_PARTS:
-        delimiters = {b"--" + boundary for boundary in boundaries}
-        if sum(line.rstrip() in delimiters for line in data.split(b"\n") if line.startswith(b"--")) > MAX_PARTS:
-            raise quarantine("bomb")
+    if sum(line[1].rstrip() in boundaries for line in _DELIMITER.finditer(data)) > MAX_PARTS:
+        raise quarantine("bomb")
 
 
 def mail_message(message: Message, *, kind: Literal["eml", "msg"], readers: Mapping[str, BodyReader]) -> Parsed:

@@ -77,3 +77,8 @@ def test_no_cell_is_ever_lost(rows: list[list[str]]) -> None:
     for row in rows:
         for cell in row:
             assert cell in told
+
+
+def test_a_table_may_be_wider_than_one_field_may_be_long() -> None:
+    wide = ",".join(["1"] * 100_000)
+    assert len(delimited(f"{wide}\n{wide}\n")) > 1

@@ -48,3 +48,19 @@ def test_with_a_long_line_each_line_is_a_paragraph() -> None:
 
 def test_normalised_text_joins_accents_keeps_joiners_and_drops_lone_surrogates() -> None:
     assert normalise("e\u0301 \ufb01n \ud800x\ufffe می\u200cخواهم \n\n\n\nend \x07\n") == "é fin x می\u200cخواهم\n\nend"
+
+
+def test_an_encoding_that_no_text_is_stored_in_is_not_believed() -> None:
+    assert decode(b"caf\xc3\xa9-9", declared="punycode") == "café-9"
+    assert decode(b"a\\u0041", declared="unicode_escape") == "a\\u0041"
+
+
+def test_a_letter_keeps_thirty_marks_and_text_without_them_all_of_its_signs() -> None:
+    assert len(normalise("x" + "\u0323" * 1000)) == 31
+    assert normalise("—" * 1000) == "—" * 1000
+
+
+def test_more_text_than_a_document_may_hold_is_refused_while_it_is_read() -> None:
+    with pytest.raises(QuarantineError) as caught:
+        paragraphs("a\n\n" * 200_001)
+    assert caught.value.reason == "too_large"
