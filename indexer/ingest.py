@@ -27,6 +27,14 @@ _URI_DELIMITERS = ":/?#[]@!$&'()*+,;="
 """RFC 3986, section 2.2: what gives a URI its parts and stays as it is."""
 
 
+_MAKING_FILES = ("parse.py", "ocr.py", "formats/**/*.py", "passages.py", "sentences.py")
+_MAKING_PACKAGES = (
+    *("unstructured", "pypdfium2", "lxml", "markdown", "docutils", "chardet", "pillow"),
+    *("python-docx", "python-pptx", "openpyxl", "xlrd", "olefile", "office-oxide"),
+)
+"""What turns bytes into passages."""
+
+
 class Stages(Protocol):
     """What a document passes through. Each is loaded when first asked for: a sync that finds no change needs none."""
 
@@ -78,9 +86,7 @@ class Origin:
 
 def fingerprint(stages: Stages, source: Source) -> str:
     """What decides how bytes become passages. A document ingested under another fingerprint is ingested anew."""
-    making = code_version(
-        ["parse.py", "formats/*.py", "passages.py", "sentences.py"], ["unstructured", "pypdfium2", "lxml"]
-    )
+    making = code_version(_MAKING_FILES, _MAKING_PACKAGES)
     return f"{making}/{stages.redactor.version}/{stages.embedder_identity.key}/{source.redaction}"
 
 

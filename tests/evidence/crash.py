@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from indexer import build, catalog, erase, joblog, jobs, keyring, sync, take
+from indexer import build, catalog, durable, erase, joblog, keyring, listings, revisions, sync, take
 from tests.evidence.crashing.world import World, forked, read
 
 STEPS: Sequence[tuple[object, str]] = (
@@ -34,7 +34,7 @@ STEPS: Sequence[tuple[object, str]] = (
     (joblog, "end_listing"),
     (joblog, "record"),
     (joblog, "end"),
-    (jobs.Jobs, "enqueue"),
+    (durable.Queues, "offer"),
     (take.Taker, "take"),
     (take, "ingest"),
     (keyring.Keyring, "new_document_key"),
@@ -44,9 +44,9 @@ STEPS: Sequence[tuple[object, str]] = (
     (catalog, "store"),
     (catalog, "remove"),
     (catalog, "publish"),
-    (catalog, "listed"),
-    (catalog, "forget"),
-    (catalog, "forget_removed"),
+    (listings, "listed"),
+    (revisions, "forget"),
+    (revisions, "forget_removed"),
     (build, "_settle"),
     (build, "_contents"),
     (build, "_remove"),
