@@ -71,7 +71,7 @@ class Settings:
     """The settings of one process. `region` is None where the environment names none: the home's record holds then.
 
     `database` is None where the catalog is a file in the home. `environment` is what manifests may refer to for
-    credentials: all of it but Penstock's own settings.
+    credentials: all of it but Penstock's own settings and libpq's.
     """
 
     home: Path
@@ -139,7 +139,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         region=_region(given.get("PENSTOCK_REGION")),
         issuers=() if issuers is None else _issuers(Path(issuers)),
         database=_database(given),
-        environment={name: value for name, value in environ.items() if not name.startswith("PENSTOCK_")},
+        environment={name: value for name, value in environ.items() if not name.startswith(("PENSTOCK_", "PG"))},
     )
 
 

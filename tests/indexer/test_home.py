@@ -41,7 +41,7 @@ def test_a_home_is_not_made_over_anything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"format": 2, "store_region": "gb"}', "newer Penstock"),
+        ('{"format": 3, "store_region": "gb"}', "newer Penstock"),
         ("{", "is damaged"),
         ("[]", "is damaged"),
         ('{"format": "x", "store_region": "gb"}', "is damaged"),
