@@ -16,7 +16,8 @@ It does no redaction, keeps no key, no audit and no record of what it did. At it
 beginning of its pieces: hence the column of tokens read. Its rows come with one torch thread, as Penstock has, and
 with torch's own number where that is another.
 
-Bound: with pattern redaction at least 80 % of the passages a second of embedding alone, in wall clock.
+Bound: with pattern redaction at least 80 % of the passages a second of embedding alone, by the clock and by processor
+time. Where others use the processors too, the latter is the steadier.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from gateway import settings
 from gateway.wiring import EMBEDDING_THREADS, Installation, create_installation, open_installation
@@ -48,6 +50,7 @@ from tests.evidence.running import ACTOR, applied
 
 MIN_SHARE = 0.8
 PEER = Path(__file__).with_name("peer.py")
+LANGCHAIN = "langchain"
 PATTERNS, BALANCED, ALONE = "penstock identifiers", "penstock balanced", "embedding alone"
 MANIFEST = """
 source: {name}
@@ -246,7 +249,7 @@ def _peers(python: Path) -> Iterator[dict[str, Callable[[Path], Taken]]]:
     model = locate_model(None)
     try:
         yield {
-            f"langchain {configuration}, {label}": partial(ask, configuration=configuration, threads=threads)
+            f"{LANGCHAIN} {configuration}, {label}": partial(ask, configuration=configuration, threads=threads)
             for configuration in ("defaults", "configured")
             for threads, label in ((EMBEDDING_THREADS, "1 thread"), (None, "its threads"))
         }
@@ -256,42 +259,52 @@ def _peers(python: Path) -> Iterator[dict[str, Callable[[Path], Taken]]]:
 
 
 def _report(rows: Mapping[str, Taken], stages: Mapping[str, Spent], start_s: float) -> int:
-    columns = ("documents", "refused", "passages", "wall s", "CPU s", "doc/s", "pass/s", "kTok/s", "CPU/alone", "read")
+    columns = ("documents", "refused", "passages", "wall s", "CPU s", "doc/s", "pass/s", "kTok/s", "doc/CPU s", "read")
     print(f"{'':34}" + "".join(f"{column:>10}" for column in columns))
-    alone, patterns = rows[ALONE], rows[PATTERNS]
     for name, row in rows.items():
         print(
             f"{name:34}{row.documents:10}{row.refused:10}{row.passages:10}{row.wall_s:10.1f}{row.cpu_s:10.1f}"
             f"{row.documents / row.wall_s:10.2f}{row.passages / row.wall_s:10.2f}"
-            f"{row.tokens_read / row.wall_s / 1000:10.2f}{row.cpu_s / alone.cpu_s:10.2f}"
+            f"{row.tokens_read / row.wall_s / 1000:10.2f}{row.documents / row.cpu_s:10.2f}"
             f"{row.tokens_read / row.tokens:10.0%}"
         )
-    if not any(name.startswith("langchain") for name in rows):
-        print("langchain: not run (--peer)")
+    if not any(name.startswith(LANGCHAIN) for name in rows):
+        print(f"{LANGCHAIN} not run: see --peer")
     print(f"\nStarting and one document: {start_s:.1f} s. Share of each stage in the wall clock of the syncs:\n")
     print(f"{'':12}" + "".join(f"{stage:>10}" for stage in (*STAGES, "job")))
     for profile, spent in stages.items():
-        shares = [spent.stages_s[stage] / spent.wall_s for stage in STAGES]
-        print(f"{profile:12}" + "".join(f"{share:10.1%}" for share in (*shares, 1 - sum(shares))))
-    of_alone = {
-        name: {"wall": alone.wall_s / alone.passages * row.passages / row.wall_s, "cpu": alone.cpu_s / row.cpu_s}
-        for name, row in rows.items()
-        if name in (PATTERNS, BALANCED)
+        parts = [spent.stages_s[stage] / spent.wall_s for stage in STAGES]
+        print(f"{profile:12}" + "".join(f"{part:10.1%}" for part in (*parts, 1 - sum(parts))))
+    shares = {name: _times(rows[name], rows[ALONE], "passages") for name in (PATTERNS, BALANCED)}
+    ratios = {
+        name: _times(rows[PATTERNS], row, "documents") for name, row in rows.items() if name.startswith(LANGCHAIN)
     }
-    of_peers = {name: row.wall_s / row.documents * patterns.documents / patterns.wall_s for name, row in rows.items()}
-    for name, share in of_alone.items():
-        print(f"{name}: {share['wall']:.1%} of embedding alone by the clock, {share['cpu']:.1%} by processor time")
-    bounds = {"patterns_at_least_80_percent_of_embedding": of_alone[PATTERNS]["wall"] >= MIN_SHARE}
+    print("\nPassages a second of embedding alone, by the clock and by processor time:")
+    for name, share in shares.items():
+        print(f"  {name:34}{share['wall']:8.1%}{share['cpu']:8.1%}")
+    print(f"Documents a second of {PATTERNS!r} in those of a row:")
+    for name, ratio in ratios.items():
+        print(f"  {name:34}{ratio['wall']:8.2f}{ratio['cpu']:8.2f}")
+    bounds = {
+        "patterns_at_least_80_percent_of_embedding_by_the_clock": shares[PATTERNS]["wall"] >= MIN_SHARE,
+        "patterns_at_least_80_percent_of_embedding_by_processor_time": shares[PATTERNS]["cpu"] >= MIN_SHARE,
+    }
     figures = {
         "rows": {name: asdict(row) for name, row in rows.items()},
         "stages": {profile: asdict(spent) for profile, spent in stages.items()},
         "start_s": start_s,
-        "share_of_embedding": of_alone,
-        "documents_a_second_in_those_of_the_row": of_peers,
+        "share_of_embedding": shares,
+        "times_the_documents_a_second_of": ratios,
         "bounds": bounds,
     }
     print(json.dumps(figures))
     return 0 if all(bounds.values()) else 1
+
+
+def _times(row: Taken, other: Taken, what: Literal["documents", "passages"]) -> dict[str, float]:
+    """How many times as fast one row is as another, by the clock and by processor time."""
+    one, two = getattr(row, what), getattr(other, what)
+    return {"wall": (one / row.wall_s) / (two / other.wall_s), "cpu": (one / row.cpu_s) / (two / other.cpu_s)}
 
 
 if __name__ == "__main__":

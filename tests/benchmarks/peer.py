@@ -27,7 +27,6 @@ BATCH = 4
 
 def main() -> None:
     """Answer until there are no more lines."""
-    warnings.simplefilter("ignore")
     out, sys.stdout = sys.stdout, sys.stderr
     torch = importlib.import_module("torch")
     own_threads = torch.get_num_threads()
@@ -113,6 +112,9 @@ def _embeddings(model: str, configuration: str) -> Any:  # noqa: ANN401 - LangCh
     if configuration not in _LOADED:
         options = {"batch_size": BATCH, "normalize_embeddings": True} if configuration == "configured" else {}
         module = importlib.import_module("langchain_community.embeddings")
+        # LangChain puts its own warnings back when it is imported. This class moved to a package that does not go with
+        # this transformers, and is the same there.
+        warnings.simplefilter("ignore")
         _LOADED[configuration] = module.HuggingFaceEmbeddings(
             model_name=model, model_kwargs={"device": "cpu"}, encode_kwargs=options
         )
