@@ -111,13 +111,11 @@ _LOADED: dict[str, Any] = {}
 def _embeddings(model: str, configuration: str) -> Any:  # noqa: ANN401 - LangChain is not there for the type checker
     if configuration not in _LOADED:
         options = {"batch_size": BATCH, "normalize_embeddings": True} if configuration == "configured" else {}
-        module = importlib.import_module("langchain_community.embeddings")
-        # LangChain puts its own warnings back when it is imported. This class moved to a package that does not go with
-        # this transformers, and is the same there.
+        make = importlib.import_module("langchain_community.embeddings").HuggingFaceEmbeddings
+        # It warns of its move to a package that does not go with this transformers, and is the same there. LangChain
+        # lets its warnings through from its import on.
         warnings.simplefilter("ignore")
-        _LOADED[configuration] = module.HuggingFaceEmbeddings(
-            model_name=model, model_kwargs={"device": "cpu"}, encode_kwargs=options
-        )
+        _LOADED[configuration] = make(model_name=model, model_kwargs={"device": "cpu"}, encode_kwargs=options)
     return _LOADED[configuration]
 
 

@@ -143,11 +143,27 @@ PAGES = (
     Bomb(
         name="a substitution that doubles thirty times",
         file="a.rst",
-        outcome="read",
+        outcome="bomb",
         make=lambda: (
             "".join(f".. |s{at}| replace:: |s{at - 1}| |s{at - 1}|\n" for at in range(1, 30))
             + ".. |s0| replace:: word\n\n|s29|\n"
         ),
+    ),
+    Bomb(
+        name="a substitution that doubles thirty times, backwards",
+        file="a.rst",
+        outcome="bomb",
+        make=lambda: (
+            "|s29|\n\n"
+            + "".join(f".. |s{at}| replace:: |s{at - 1}| |s{at - 1}|\n" for at in range(29, 0, -1))
+            + ".. |s0| replace:: word\n"
+        ),
+    ),
+    Bomb(
+        name="substitutions in a circle",
+        file="a.rst",
+        outcome="read",
+        make=lambda: "A word.\n\n.. |a| replace:: |b|\n.. |b| replace:: |a|\n\n|a|\n",
     ),
     Bomb(
         name="quotes 2,000 deep",

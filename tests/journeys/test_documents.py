@@ -81,7 +81,7 @@ def test_what_cannot_be_read_is_set_aside_with_a_reason_and_counted(penstock: Pe
             "empty.md": b"",
             "encrypted.pdf": _encrypted_pdf(),
             "truncated.docx": _word()[:-400],
-            "picture.docx": b"\x89PNG\r\n\x1a\n" + bytes(200),
+            "archive.docx": b"\x1f\x8b" + bytes(200),
             "large.md": LEAVE * (MAX_DOCUMENT_BYTES // len(LEAVE) + 1),
         }
     )
@@ -92,7 +92,7 @@ def test_what_cannot_be_read_is_set_aside_with_a_reason_and_counted(penstock: Pe
         "empty.md": "empty",
         "encrypted.pdf": "encrypted",
         "truncated.docx": "corrupt",
-        "picture.docx": "wrong_format",
+        "archive.docx": "wrong_format",
         "large.md": "too_large",
         "link.md": "symbolic_link",
     }

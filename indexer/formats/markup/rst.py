@@ -4,8 +4,9 @@ from typing import Any
 
 from docutils import nodes
 from docutils.core import publish_doctree, publish_from_doctree
+from docutils.parsers import rst
 
-from indexer.formats.elements import Parsed
+from indexer.formats.elements import Parsed, quarantine
 from indexer.formats.markup.pages import Markup, web_text
 from indexer.formats.text import decode
 
@@ -27,6 +28,33 @@ _SETTINGS = {
     "warning_stream": False,
     "xml_declaration": False,
 }
+MAX_SUBSTITUTED_CHARS = 2**20  # chosen: what docutils bounds by the limit on a line, which is lifted above
+
+
+class _Parser(rst.Parser):
+    """The parser of docutils, which looks at what substitutions would make before they are made."""
+
+    def finish_parse(self) -> None:
+        """Raises QuarantineError: `bomb`."""
+        document: Any = self.document
+        definitions = {name.lower(): node for name, node in document.substitution_defs.items()}
+        sizes: dict[str, int] = {}
+
+        def size(node: Any) -> int:  # noqa: ANN401 - docutils' nodes are not typed
+            return len(node.astext()) + sum(size_of(reference["refname"].lower()) for reference in references(node))
+
+        def size_of(name: str) -> int:
+            if name not in sizes:
+                sizes[name] = 0  # of a circle, which docutils reports
+                sizes[name] = size(definitions[name]) if name in definitions else 0
+            return sizes[name]
+
+        def references(node: Any) -> list[Any]:  # noqa: ANN401
+            return list(node.findall(nodes.substitution_reference))
+
+        if size(document) > MAX_SUBSTITUTED_CHARS + len(document.astext()):
+            raise quarantine("bomb")
+        super().finish_parse()
 
 
 def restructured(data: bytes, *, read: Markup) -> Parsed:
@@ -34,7 +62,7 @@ def restructured(data: bytes, *, read: Markup) -> Parsed:
 
     A directive that docutils does not know, such as one of Sphinx's, stays as it is written.
     """
-    tree: Any = publish_doctree(decode(data), settings_overrides=_SETTINGS)
+    tree: Any = publish_doctree(decode(data), parser=_Parser(), settings_overrides=_SETTINGS)
     for section in [node for node in tree.findall(nodes.section) if "system-messages" in node["classes"]]:
         section.parent.remove(section)
     for message in list(tree.findall(nodes.system_message)):  # holds what could not be understood
