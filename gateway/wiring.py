@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,6 +68,16 @@ class LazyStages:
         self._resources = resources
         self._folder = embed.locate_model(None)
 
+    def warm(self) -> None:
+        """Load what every document needs: the two processes start while this one imports the embedder."""
+        if "embedder" not in vars(self):
+            children = (self.parser, self._detector)
+            with ThreadPoolExecutor(len(children)) as starting:
+                started = [starting.submit(child.warm) for child in children]
+                self.embedder  # noqa: B018 - loads it
+            for child in started:
+                child.result()
+
     @cached_property
     def parser(self) -> Sandbox:
         """The child process that parses."""
@@ -80,7 +91,11 @@ class LazyStages:
     @cached_property
     def redactor(self) -> Redactor:
         """Finds and replaces personal data, with a child process that finds it."""
-        return Redactor(self._resources.enter_context(redact.detector()))
+        return Redactor(self._detector)
+
+    @cached_property
+    def _detector(self) -> Sandbox:
+        return self._resources.enter_context(redact.detector())
 
     @cached_property
     def tokens(self) -> TokenCounter:

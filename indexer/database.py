@@ -5,9 +5,10 @@ A SQLite file, or by an operator's setting a PostgreSQL database; everything abo
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.exc import DBAPIError
@@ -65,6 +66,7 @@ class Database:
         self.name = self._store.name
         self.out_of_reach = self._store.out_of_reach
         self._tables = _tables(tables)
+        self._holds: tuple[Hold, ...] = ()
 
     def create(self) -> None:
         """Make the tables that do not exist yet. Any number of processes may do so at once.
@@ -105,15 +107,24 @@ class Database:
             self._store.writing.begin() as connection,
             _Bound(connection, expire_on_commit=False) as session,
         ):
+            for hold in self._holds:
+                hold.still_held()
             yield session
             session.flush()
+
+    def fenced(self, hold: Hold) -> Self:
+        """This database for the holder of a name, who can write only for as long as that holds."""
+        fenced = copy(self)
+        fenced._holds = (*self._holds, hold)  # noqa: SLF001 - of its own class
+        return fenced
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[Hold]:
         """Be the one holder of a name, among all processes on this database, until the block ends.
 
         A holder that dies, or whose host does, holds it no longer; one that was only cut off finds out by
-        `still_held`. The name is a file name: a source's, or any other without a slash.
+        `still_held`, or by writing to a `fenced` database. The name is a file name: a source's, or any other without a
+        slash.
 
         Raises:
             ConflictError: another holds it.

@@ -141,6 +141,8 @@ class Executor:
                     "enable_otlp": False,
                     "log_level": "CRITICAL",
                     "use_listen_notify": False,
+                    # Nothing here waits for a notification, so a look costs nothing; leaving waits for the last one.
+                    "notification_listener_polling_interval_sec": 0.05,
                 }
             )
             # A function, because DBOS writes attributes on what it registers.

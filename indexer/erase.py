@@ -117,8 +117,8 @@ def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
         ConflictError: another process is at work on this source.
         IntegrityError: deleted bytes were found in a file. There is no receipt; run it again when that is mended.
     """
-    with workshop.sole_writer(source):
-        with workshop.database.writing() as session:
+    with workshop.sole_writer(source) as fenced:
+        with fenced.database.writing() as session:
             # A purge that was only planned has done nothing, and what is due may be another matter by now.
             session.connection().execute(
                 delete(_PURGE).where(_PURGE.c.source == source.name, _PURGE.c.step == Step.PLANNED.value)
@@ -128,13 +128,13 @@ def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
         for name in workshop.keyring.needle_purges() - needed:
             if name.startswith(_needles_name(source.name, "")):
                 workshop.keyring.destroy(purge=name)
-        signed = [_carry_on(workshop, source, purge_id, actor=actor) for purge_id in unfinished]
+        signed = [_carry_on(fenced, source, purge_id, actor=actor) for purge_id in unfinished]
         with workshop.database.reading() as session:
             planned = plan(session, source, now=workshop.clock())
         if planned.documents:
             purge_id = workshop.new_id()
-            _start(workshop, source, planned, purge_id, actor=actor)
-            signed.append(_carry_on(workshop, source, purge_id, actor=actor))
+            _start(fenced, source, planned, purge_id, actor=actor)
+            signed.append(_carry_on(fenced, source, purge_id, actor=actor))
     return tuple(receipt for receipt in signed if receipt is not None)
 
 

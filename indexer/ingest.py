@@ -38,6 +38,9 @@ _MAKING_PACKAGES = (
 class Stages(Protocol):
     """What a document passes through. Each is loaded when first asked for: a sync that finds no change needs none."""
 
+    def warm(self) -> None:
+        """Load those that every document needs, at once."""
+
     @property
     def parser(self) -> Sandbox:
         """The child process that parses."""
@@ -108,6 +111,7 @@ def ingest(
         QuarantineError: it cannot be parsed, or not be redacted within its budget, or holds no text.
     """
     redaction = source.policy.redaction
+    stages.warm()
     parsed = parse(stages.parser, data=content, name=item.name, languages=redaction.languages, ocr=stages.ocr)
     title = parsed.title or item.name
     # An address in a link is written with % signs, which no recogniser reads through.

@@ -83,8 +83,8 @@ class _Mirroring:
             head = ledger.append(session, event, now=began)
         workshop.keyring.anchor(head, now=began)
         # Where somebody is at work on it they publish too, and until then the changed documents are hidden.
-        with suppress(ConflictError), workshop.sole_writer(source):
-            workshop.publish(source, actor=self._job.actor)
+        with suppress(ConflictError), workshop.sole_writer(source) as fenced:
+            fenced.publish(source, actor=self._job.actor)
         with workshop.database.writing() as session:
             joblog.end(session, self._job.id, JobState.FINISHED, now=workshop.clock())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -91,15 +91,16 @@ def repair(workshop: Workshop, findings: Sequence[Finding], *, actor: str) -> No
     with ExitStack() as writers:
         # All of them, because a key that a sync has just made is not yet named by the catalog.
         for name in registered:
-            writers.enter_context(workshop.database.exclusive(name))
+            hold = writers.enter_context(workshop.database.exclusive(name))
+            workshop = replace(workshop, database=workshop.database.fenced(hold))
         wanted = {finding.source for finding in findings if finding.fault in REPAIRABLE}
         for source in (registered[name] for name in registered if name in wanted):
             workshop.rebuild(parse(source.manifest, path=str(source.manifest_path)), actor=actor)
         if not any(finding.fault in (Fault.DATABASE, Fault.AUDIT) for finding in findings):
             # A catalog that is damaged, or older than its audit's anchors, names fewer keys than are needed.
-            with workshop.database.reading() as session:
+            with workshop.database.writing() as session:
                 orphaned = workshop.keyring.document_key_ids() - revisions.ids(session) - joblog.keys(session)
-            workshop.keyring.destroy(keys=orphaned)
+                workshop.keyring.destroy(keys=orphaned)
 
 
 def _audit(workshop: Workshop, session: Session) -> Iterator[Finding]:

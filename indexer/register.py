@@ -1,7 +1,7 @@
 """Putting a manifest in force: what it would change, and the change itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -68,7 +68,8 @@ def apply(workshop: Workshop, source: Source, *, manifest: str, path: Path, acto
     Raises:
         ConflictError: another process is at work on this source.
     """
-    with workshop.database.exclusive(source.name):
+    with workshop.database.exclusive(source.name) as hold:
+        workshop = replace(workshop, database=workshop.database.fenced(hold))
         now = workshop.clock()
         with workshop.database.reading() as session:
             registered = catalog.registration(session, source.name)

@@ -89,6 +89,11 @@ class Sandbox:
                 child.stop()
         return self._answer(reply)
 
+    def warm(self) -> None:
+        """Have a child up before the first call. DependencyError: it cannot be started."""
+        with self._turns:
+            self._idle.append(self._rested() or self._start())
+
     def close(self) -> None:
         """End the children, once they have answered the calls that run. The next call starts a fresh one."""
         with self._closing:  # two that close at once would each wait for the turns that the other has taken

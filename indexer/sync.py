@@ -15,7 +15,6 @@ from typing import Final
 
 from connectors.base import Change, Connector, Cursor, Delete, Finished, Refused, SourceDocument, Upsert
 from indexer import catalog, joblog, listings
-from indexer.database import Hold
 from indexer.joblog import Job, JobId, JobState
 from indexer.run import Run
 from indexer.seal import Key, seal, unseal
@@ -64,19 +63,18 @@ def opened(workshop: Workshop, source: Source, connector: Connector, job: Job) -
             f"Nothing of {source.name!r} ({source.state}) may be taken in here and now: {SENTENCES[refusal.reason]}",
             mend="Mend its manifest or the place where this runs, then sync again. What is indexed was left as it is.",
         )
-    with workshop.sole_writer(source) as hold:
-        yield _SyncRun(workshop, source, connector, job, hold)
+    with workshop.sole_writer(source) as fenced:
+        yield _SyncRun(fenced, source, connector, job)
 
 
 class _SyncRun:
     """One sync while it runs. The caller is the source's sole writer."""
 
-    def __init__(self, workshop: Workshop, source: Source, connector: Connector, job: Job, hold: Hold) -> None:
+    def __init__(self, workshop: Workshop, source: Source, connector: Connector, job: Job) -> None:
         self._workshop = workshop
         self._source = source
         self._connector = connector
         self._job = job
-        self._hold = hold
         self._taker = Taker(
             workshop, source, connector, listing=job.id, retry=job.options.get("retry_quarantined", False)
         )
@@ -127,8 +125,6 @@ class _SyncRun:
         item = _open_listed(self._listing_key(job), job.id, unit, sealed)
         taken = self._taker.take(item.item, item.access)
         with self._workshop.database.writing() as session:
-            # Inside: the answer holds until this is committed.
-            self._hold.still_held()
             if taken.change is not None:
                 taken.change(session)
             joblog.record(session, job.id, unit, taken.outcome.value, taken.counts)
@@ -141,7 +137,6 @@ class _SyncRun:
         with workshop.database.reading() as session:
             job = joblog.job(session, self._job.id)
         complete, began = bool(job.notes["complete"]), datetime.fromisoformat(job.notes["began"])
-        self._hold.still_held()
         held = self._remove_missing(job, complete=complete)
         generation = workshop.publish(source, actor=job.actor)
         cursor = self._next_cursor(job) if held is None else None

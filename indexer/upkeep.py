@@ -22,14 +22,14 @@ def rebuilding(workshop: Workshop, source: Source, job: Job) -> Iterator[Run]:
     Raises:
         ConflictError: another process is at work on this source.
     """
+    with workshop.sole_writer(source) as fenced:
 
-    def rebuild() -> None:
-        generation = workshop.rebuild(source, actor=job.actor)
-        with workshop.database.writing() as session:
-            joblog.note(session, job.id, {"generation": generation})
-            joblog.end(session, job.id, JobState.FINISHED, now=workshop.clock())
+        def rebuild() -> None:
+            generation = fenced.rebuild(source, actor=job.actor)
+            with fenced.database.writing() as session:
+                joblog.note(session, job.id, {"generation": generation})
+                joblog.end(session, job.id, JobState.FINISHED, now=fenced.clock())
 
-    with workshop.sole_writer(source):
         yield Act(rebuild)
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 
 from indexer import catalog
 from indexer.analyse import analyser_version
 from indexer.build import build, collect, publish
-from indexer.database import Database, Hold
+from indexer.database import Database
 from indexer.generation import read_inventory
 from indexer.home import Home
 from indexer.ingest import Stages
@@ -42,8 +43,8 @@ class Workshop:
         self.keyring.anchor(head, now=now)
 
     @contextmanager
-    def sole_writer(self, source: Source) -> Iterator[Hold]:
-        """Be the one writer of a source while the block runs, which can ask whether that is still so.
+    def sole_writer(self, source: Source) -> Iterator[Self]:
+        """Be the one writer of a source while the block runs: this workshop, which writes only while that is so.
 
         Raises:
             ConflictError: another process is at work on it, or another manifest was put in force meanwhile.
@@ -55,7 +56,7 @@ class Workshop:
                 raise ConflictError(
                     f"Another manifest of {source.name!r} was put in force.", mend="Run the same command again."
                 )
-            yield hold
+            yield replace(self, database=self.database.fenced(hold))
 
     def publish(self, source: Source, *, actor: str) -> GenerationId:
         """Rebuild a source's index if it is not of the present catalog or code; the id of the one that serves.

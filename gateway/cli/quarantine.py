@@ -182,8 +182,8 @@ def _change(
         actor=operator(), action=action, objects=(registered.name, *meant), policy_hash=registered.policy_hash
     )
     now = clock()
-    with opened.workshop().sole_writer(described(registered)):
-        with opened.database.writing() as session:
+    with opened.workshop().sole_writer(described(registered)) as fenced:
+        with fenced.database.writing() as session:
             change(session, registered.name, list(meant))
             head = ledger.append(session, event, now=now)
         opened.keyring.anchor(head, now=now)

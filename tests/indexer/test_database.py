@@ -404,8 +404,10 @@ def test_a_hold_that_was_lost_shows(database: Database, file: Path, kind: str) -
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE pid <> pg_backend_pid() AND datname = current_database()",
             )
-        with pytest.raises(DependencyError, match="'hr'"), database.writing():
-            held.still_held()
+        with pytest.raises(DependencyError, match="'hr'"), database.fenced(held).writing() as session:
+            session.add(Note(id=1, text="of one who was cut off"))
+        with database.reading() as session:
+            assert session.get(Note, 1) is None
         with database.exclusive("hr") as again:
             again.still_held()
         with pytest.raises(DependencyError, match="'hr'"):

@@ -65,10 +65,10 @@ def test_a_mirror_that_did_not_come_to_its_end_changes_nothing_and_ages(bench: B
 
 def test_while_a_sync_is_at_work_changed_documents_are_hidden_until_it_publishes(bench: Bench, source: Source) -> None:
     bench.origin.files["leave.md"] = replace(bench.origin.files["leave.md"], access=ANN)
-    with bench.workshop.sole_writer(source):
+    with bench.workshop.sole_writer(source) as fenced:
         bench.mirror(source)
         assert bench.hidden(source) == {bench.id(source, "leave.md")}
-        bench.workshop.publish(source, actor="operator:test")
+        fenced.publish(source, actor="operator:test")
     assert bench.hidden(source) == frozenset()
 
 

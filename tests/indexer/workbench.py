@@ -156,6 +156,9 @@ class FakeStages:
         self.redactor = Redactor(self.detector)
         self.identity: EmbedderIdentity = HashEmbedder.identity
 
+    def warm(self) -> None:
+        pass
+
     @property
     def parser(self) -> Sandbox:
         return self.fake_parser

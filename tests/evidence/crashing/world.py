@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 from connectors.filesystem import FilesystemConnector
@@ -61,7 +62,7 @@ class World:
         """What the source reads."""
         return self.root / "hr"
 
-    @property
+    @cached_property
     def source(self) -> Source:
         """The source."""
         return handbook.source(*MANIFEST)
