@@ -1,5 +1,6 @@
 """Every command under its name."""
 
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -20,7 +21,7 @@ from gateway.cli import (
     syncs,
 )
 from gateway.cli.exits import EPILOG
-from gateway.cli.shell import Run
+from gateway.cli.shell import Run, show
 
 
 def build() -> typer.Typer:
@@ -74,10 +75,19 @@ def build() -> typer.Typer:
     return app
 
 
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - how typer calls it
+    if wanted:
+        show(version("penstock"))
+        raise typer.Exit
+
+
 def options(
     context: typer.Context,
     *,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of whatever goes wrong.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     """Governed retrieval over an organisation's documents: connect, check, index, answer, delete, prove.
 

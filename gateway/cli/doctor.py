@@ -188,7 +188,8 @@ def _catalog(opened: "Installation") -> str:
 
     with opened.database.reading() as session:
         sources = catalog.registrations(session)
-    return f"{opened.database.name} answers, {len(sources)} sources"
+    answer = f"{opened.database.name} answers, {len(sources)} sources"
+    return ". But: ".join([answer, *(caveat.rstrip(".") for caveat in opened.database.caveats())])
 
 
 def _jobs(opened: "Installation") -> str:

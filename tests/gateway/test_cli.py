@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,10 @@ def test_the_commands_are_these() -> None:
         for command in group.typer_instance.registered_commands
     }
     assert plain | grouped == COMMANDS
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert shown("--version") == f"{version('penstock')}\n"
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
