@@ -44,6 +44,7 @@ _URI: Final = re.compile(
     r"(?!(javascript|vbscript|data|blob|filesystem|view-source|about|jar):)[a-z][a-z0-9+.-]+:[!-~]+"
 )
 _SHOWN_CHARS: Final = 200
+_STAND_IN: Final = re.compile(r"… \([0-9a-f]{16}\)\Z")
 _PRINCIPAL: Final = TypeAdapter(Principal)
 
 
@@ -93,6 +94,7 @@ class _Guarded:
 
     def _checked(self, items: Listing) -> Listing:
         seen: set[bytes] = set()
+        refused: set[bytes] = set()
         finished: Finished | None = None
         for number, item in enumerate(items):
             if number >= MAX_ITEMS:
@@ -103,12 +105,16 @@ class _Guarded:
                 finished = self._finished(item)
                 continue
             change = self._change(item)
-            origin_id = change.document.origin_id if isinstance(change, Upsert) else change.origin_id
-            digest = hashlib.blake2b(origin_id.encode(), digest_size=16).digest()
+            # A connector shows a name that cannot be kept as it can be, which may be the name of a document too.
+            if isinstance(change, Upsert) and _digest(change) in refused:
+                change = Refused(origin_id=_stand_in(change.document.origin_id), reason="bad_id", mend=_MEND)
+            digest = _digest(change)
             if digest not in seen:
                 seen.add(digest)
+                if isinstance(change, Refused):
+                    refused.add(digest)
                 yield change
-            elif not isinstance(change, Refused):  # a refused name is shown as it can be, which may be another's
+            elif not isinstance(change, Refused) and digest not in refused:
                 raise self._fault("lists two documents with one id", mend=_ONE_ID)
         if finished is not None:
             yield finished
@@ -139,8 +145,7 @@ class _Guarded:
         times = [self._time(time) for time in (document.created, document.modified)]
         origin_id, name, uri, stamp = map(str, texts)
         if reason := _out_of_bounds(origin_id, name, uri, stamp, size_bytes):
-            mend = "Mend it where it is kept, or leave it out of the source."
-            return Refused(origin_id=_usable(origin_id), reason=reason, mend=mend)
+            return Refused(origin_id=_usable(origin_id), reason=reason, mend=_MEND)
         copy = SourceDocument(
             origin_id=origin_id,
             name=name,
@@ -186,6 +191,7 @@ class _Guarded:
         return _unreadable(f"The connector {_class_of(self.connector)} failed on it with {_class_of(error)}.")
 
 
+_MEND: Final = "Mend it where it is kept, or leave it out of the source."
 _ONE_ID: Final = (
     "Each document needs an id of its own. Where a query joins it with several rows, aggregate those by its id."
 )
@@ -230,7 +236,7 @@ def _patience(seconds: object) -> float | None:
 
 def _out_of_bounds(origin_id: str, name: str, uri: str, stamp: str, size_bytes: int | None) -> str | None:
     """The reason why a document with these values cannot be taken, None where it can."""
-    if not origin_id or not _fits(origin_id, MAX_ORIGIN_ID_BYTES):
+    if not _is_usable(origin_id):
         return "bad_id"
     if not _fits(name, MAX_NAME_BYTES):
         return "bad_name"
@@ -258,10 +264,23 @@ def _fits(text: object, max_bytes: int) -> bool:
         return False
 
 
+def _digest(change: Change) -> bytes:
+    origin_id = change.document.origin_id if isinstance(change, Upsert) else change.origin_id
+    return hashlib.blake2b(origin_id.encode(), digest_size=16).digest()
+
+
 def _usable(origin_id: str) -> str:
-    """The id, or in place of one that cannot be kept what can be shown of it, with a digest to tell it from others."""
-    if origin_id and _fits(origin_id, MAX_ORIGIN_ID_BYTES):
-        return origin_id
+    """The id, or what stands in for one that cannot be kept."""
+    return origin_id if _is_usable(origin_id) else _stand_in(origin_id)
+
+
+def _is_usable(origin_id: str) -> bool:
+    """Whether an id can be kept. One that looks like a stand-in cannot: it would take another's place."""
+    return bool(origin_id) and _fits(origin_id, MAX_ORIGIN_ID_BYTES) and not _STAND_IN.search(origin_id)
+
+
+def _stand_in(origin_id: str) -> str:
+    """What can be shown of an id, with a digest to tell it from others. No id that can be kept is like it."""
     digest = hashlib.sha256(origin_id.encode(errors="surrogatepass")).hexdigest()[:16]
     shown = origin_id[:_SHOWN_CHARS].encode(errors="backslashreplace").decode().replace("\0", "\\0")
     return f"{shown}… ({digest})"

@@ -14,15 +14,21 @@ from policies.errors import RefusedError
 
 MAX_SECRET_BYTES: Final = 64 * 2**10
 """Chosen: four times a service account's key file."""
+_PROCESSES: Final = Path("/proc")
+"""Where Linux shows the environment of this process, in which the master key may be."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Secrets:
-    """Where references are looked up: the environment, and files relative to `base`, the folder of the manifest."""
+    """Where references are looked up: the environment, and files relative to `base`, the folder of the manifest.
+
+    `own` are files and folders that no manifest may refer to, for what it refers to is sent to a server that it names.
+    """
 
     environment: Mapping[str, str] = field(repr=False)
     base: Path
+    own: tuple[Path, ...] = ()
 
     def read(self, reference: object, *, option: str) -> SecretStr:
         """The secret that the manifest's `option` refers to, as `{env: NAME}` or `{file: path}`.
@@ -30,7 +36,7 @@ class Secrets:
         A file's last line end is not part of it.
 
         Raises:
-            RefusedError: it is not a reference, or what it names is missing or empty.
+            RefusedError: it is not a reference, what it names is missing or empty, or it is Penstock's own.
         """
         match reference:
             case {"env": str(name), **rest} if not rest and _NAME.fullmatch(name):
@@ -55,6 +61,11 @@ class Secrets:
         except (OSError, ValueError):
             return ""
         try:
+            if self._is_own(descriptor, self.base / path):
+                raise RefusedError(
+                    "The manifest refers to a file that is Penstock's own.",
+                    mend="Put the secret into a file with nothing else in it, outside the home.",
+                )
             is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
             content = os.read(descriptor, MAX_SECRET_BYTES + 1) if is_file else b""
             return "" if len(content) > MAX_SECRET_BYTES else content.decode().removesuffix("\n").removesuffix("\r")
@@ -62,3 +73,13 @@ class Secrets:
             return ""
         finally:
             os.close(descriptor)
+
+    def _is_own(self, descriptor: int, path: Path) -> bool:
+        """Whether what was opened at a path is a file that is never to be read, by whichever name or link."""
+        real, opened = Path(os.path.realpath(path)), os.fstat(descriptor)
+        if not os.path.samestat(opened, real.stat()):  # a link was turned since
+            return True
+        return any(
+            real.is_relative_to(os.path.realpath(own)) or (own.exists() and os.path.samestat(opened, own.stat()))
+            for own in (_PROCESSES, *self.own)
+        )

@@ -154,8 +154,11 @@ class Installation:
         return Worker(jobs=self.jobs(), openers=self._openers(), tick_id=self._tick_id, name=new_id())
 
     def secrets(self, registered: Registration) -> Secrets:
-        """Where the credentials that a source's manifest refers to are read."""
-        return Secrets(environment=self.settings.environment, base=registered.manifest_path.parent)
+        """Where the credentials that a source's manifest refers to are read, and Penstock's own are not."""
+        settings = self.settings
+        keys = (settings.home, settings.master_key, settings.database and settings.database.password)
+        own = tuple(key for key in keys if isinstance(key, Path))
+        return Secrets(environment=settings.environment, base=registered.manifest_path.parent, own=own)
 
     def _openers(self) -> Mapping[JobKind, Open]:
         workshop = self.workshop()

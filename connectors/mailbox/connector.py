@@ -45,7 +45,7 @@ class MailboxConnector:
     **Readers.** Those whom the header fields of `message.PARTICIPANT_FIELDS` name may read a message, as
     `user:address` in lower case, or as the principal that `groups` gives for an address; beside them `owner` may read
     every message. Display names are never read, a field that is not understood to its end names nobody, and a message
-    with no field admits only `owner`.
+    with no field, or one that names more than `participants.MAX_ADDRESSES`, admits only `owner`.
 
     A sender writes the header: who puts another's address into it lets that person read this one message, and may so
     put its text before them, or before all of a group whose address is in `groups`. It opens no other message, and the

@@ -19,6 +19,7 @@ from connectors.mailbox.session import Folder, Mark, Session
 from connectors.mailbox.store import MAX_PASSES, Content, Found, Place, long_head, refusal, too_large
 from connectors.mailbox.wire import Account
 from connectors.patience import patiently
+from policies.errors import RefusedError
 
 T = TypeVar("T")
 
@@ -63,7 +64,11 @@ class Imap:
         """What arrived since the cursor, if nothing was removed since; else every message.
 
         Which message a removed UID was is not known any more, so a removal makes the listing a complete one. The
-        cursor tells of a removal: it holds how many messages each folder had.
+        cursor tells of a removal: it holds how many messages each folder had. Where the server no longer lists a folder
+        that it holds, nothing counts as gone before a second listing, which starts without a cursor.
+
+        Raises:
+            RefusedError: there is no folder to read, which is no empty mailbox.
         """
         known = _read_cursor(cursor)
         if known:
@@ -72,9 +77,10 @@ class Imap:
                 yield Finished(complete=False, cursor=_cursor(standing.marks))
                 return
         standing = yield from self._follow({})
+        vanished = bool(known) and not known.keys() <= set(map(_digest, self._ask(Session.folders)))
         yield Finished(
-            complete=standing.settled and not standing.lacking,
-            cursor=_cursor(standing.marks) if standing.counts_agree else None,
+            complete=standing.settled and not standing.lacking and not vanished,
+            cursor=_cursor(standing.marks) if standing.counts_agree and not vanished else None,
         )
 
     def read(self, place: Place, *, max_bytes: int) -> Content:
@@ -119,7 +125,13 @@ class Imap:
     def _survey(self, session: Session) -> dict[Folder, Mark]:
         """How each of the source's folders stands."""
         marks = {folder: session.examine(folder) for folder in session.folders() if self.folders.take(folder.path)}
-        return {folder: mark for folder, mark in marks.items() if mark is not None}
+        found = {folder: mark for folder, mark in marks.items() if mark is not None}
+        if not found:
+            raise RefusedError(
+                "The account shows no folder that the source takes.",
+                mend="Mend connector.include and connector.exclude, or let the account see its folders.",
+            )
+        return found
 
     def _arrivals(self, folder: Folder, mark: Mark, low: int) -> Iterator[Found | Refused]:
         uids = self._ask(lambda session: session.uids(folder, mark.uidvalidity, low, mark.uidnext - 1))

@@ -13,6 +13,7 @@ from adlfs import AzureBlobFileSystem
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.storage.blob import BlobProperties
+from azure.storage.blob.aio import BlobServiceClient
 
 from connectors.objectstore.buckets import BucketStore, Page, refusal
 from connectors.objectstore.options import Options, wrong
@@ -41,7 +42,7 @@ def store(options: Options) -> Store:
 
 
 class AzureContainer:
-    """A container. Only an ambient login looks into the environment, or for a managed identity of the machine."""
+    """A container. Only an ambient login looks into the environment, for a managed identity, a proxy or ~/.netrc."""
 
     def __init__(self, name: str, *, account: str, endpoint: str, login: Login, timeouts: Timeouts) -> None:
         self._name = name
@@ -82,7 +83,7 @@ class AzureContainer:
                 host = self._endpoint.partition("://")[2]
                 self._opened = AzureBlobFileSystem(account_name=self._account, account_host=host, anon=False, **caches)
             else:
-                self._opened = AzureBlobFileSystem(connection_string=self._connection_string(), anon=True, **caches)
+                self._opened = _Files(connection_string=self._connection_string(), anon=True, **caches)
         return self._opened
 
     def _connection_string(self) -> str:
@@ -93,6 +94,13 @@ class AzureContainer:
         if token := self._login.get("token"):
             parts["SharedAccessSignature"] = token.removeprefix("?")
         return ";".join(f"{name}={value}" for name, value in parts.items())
+
+
+class _Files(AzureBlobFileSystem):  # type: ignore[misc]
+    """A file system whose client takes neither a proxy from the environment nor a login from ~/.netrc."""
+
+    def do_connect(self) -> None:
+        self.service_client = BlobServiceClient.from_connection_string(self.connection_string, use_env_settings=False)
 
 
 def _item(blob: BlobProperties) -> Item:

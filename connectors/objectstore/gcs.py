@@ -17,6 +17,7 @@ import aiohttp
 from gcsfs.core import GCSFileSystem  # the package's own class asks a second service before anything else
 from gcsfs.retry import HttpError
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
+from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials
 from yarl import URL
 
@@ -112,11 +113,19 @@ class GcsBucket:
         return self._opened
 
 
+class _Told(Credentials):
+    """A service account that gets its token without a proxy from the environment or a login from ~/.netrc."""
+
+    def refresh(self, request: Request) -> None:
+        request.session.trust_env = False
+        super().refresh(request)  # type: ignore[no-untyped-call]
+
+
 def _service_account(login: Login) -> Credentials:
     """The service account whose key file `key` refers to. Other files of Google's can run programs or ask anybody."""
     try:
         key = json.loads(login.get("key") or "")
-        made: Credentials = Credentials.from_service_account_info(key, scopes=[_SCOPE])  # type: ignore[no-untyped-call]
+        made: Credentials = _Told.from_service_account_info(key, scopes=[_SCOPE])  # type: ignore[no-untyped-call]
     except (ValueError, LookupError, TypeError, AttributeError):
         raise wrong(
             "key", "referring to something else than the key file of a service account", "Make one, in JSON."

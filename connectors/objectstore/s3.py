@@ -58,7 +58,7 @@ def store(options: Options) -> Store:
 
 
 class S3Bucket:
-    """A bucket. Only an ambient login looks into the environment, into ~/.aws or for the metadata of the machine."""
+    """A bucket. Only an ambient login looks into the environment, ~/.aws, for a proxy or the machine's metadata."""
 
     def __init__(
         self, name: str, *, endpoint: str | None, region: str | None, login: Login, timeouts: Timeouts
@@ -80,6 +80,7 @@ class S3Bucket:
                 "retries": {"total_max_attempts": 1, "mode": "standard"},
                 "ignore_configured_endpoint_urls": not login.ambient,
                 "http_session_cls": _Transport,
+                "proxies": None if login.ambient else {},  # None: those of the environment
             },
             s3_additional_kwargs={},
             session=_session(ambient=login.ambient),

@@ -28,7 +28,10 @@ T = TypeVar("T")
 MAX_DEPTH: Final = 64
 """Folders below the root (chosen, as for the filesystem connector)."""
 MAX_NAMES: Final = 1_000_000
-"""Chosen: what one folder may hold; its names are in memory together."""
+MAX_NAME_BYTES: Final = 1024
+MAX_LISTING_BYTES: Final = 64 * 2**20
+"""Chosen: what one folder may hold, in names and in bytes of them, which are in memory together. File systems end at
+names of 255 bytes."""
 _NO_LINK: Final = "Put the file itself there, or leave the link out by `exclude`."
 _NO_FILE: Final = "Leave the pipe, socket or device out by `exclude`."
 _NOT_THERE: Final = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADirectory)
@@ -122,15 +125,22 @@ class SftpStore:
 
     async def _entries(self, parts: Sequence[str]) -> Mapping[bytes, asyncssh.SFTPAttrs]:
         found: dict[bytes, asyncssh.SFTPAttrs] = {}
+        number = size_bytes = 0
         async with self._connected() as session:
             entries = session.sftp.scandir(session.path(parts))
             while entry := await self._soon(anext(entries, None)):
                 name = entry.filename if isinstance(entry.filename, bytes) else entry.filename.encode()
                 if name not in {b".", b".."}:
-                    found[name] = entry.attrs
-                if len(found) > MAX_NAMES:
+                    found[name] = _kept(entry.attrs)
+                number, size_bytes = number + 1, size_bytes + len(name)
+                if len(name) > MAX_NAME_BYTES:
                     raise RefusedError(
-                        f"A folder holds more than {MAX_NAMES} names.", mend="Spread them over several folders."
+                        f"The server lists a name of more than {MAX_NAME_BYTES} bytes.", mend="Rename it there."
+                    )
+                if number > MAX_NAMES or size_bytes > MAX_LISTING_BYTES:
+                    raise RefusedError(
+                        f"A folder holds more than {MAX_NAMES} names, or {MAX_LISTING_BYTES} bytes of them.",
+                        mend="Spread them over several folders.",
                     )
             await self._looked_at(session, parts)
         if any(attributes.permissions is None for attributes in found.values()):
@@ -193,6 +203,11 @@ class SftpStore:
     async def _soon(self, answer: Awaitable[T]) -> T:
         async with asyncio.timeout(self._server.timeouts.read_s):
             return await answer
+
+
+def _kept(attributes: asyncssh.SFTPAttrs) -> asyncssh.SFTPAttrs:
+    """What is looked at, without the texts that a server may add."""
+    return asyncssh.SFTPAttrs(size=attributes.size, permissions=attributes.permissions, mtime=attributes.mtime)
 
 
 def _is_name(name: bytes) -> bool:

@@ -1,6 +1,7 @@
 """What the values of a row mean. A value of another kind is a fault of the query, which stops the run."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, tzinfo
 from typing import Final
@@ -10,6 +11,8 @@ from connectors.sql.snapshot import Selected
 from policies.errors import RefusedError
 
 MAX_TITLE_CHARS: Final = 200
+_SEVERAL: Final = re.compile(r"[^\w:.=@-]\s*(?:group|user):", re.IGNORECASE)
+"""A second principal in a text. A colon is no separator: `group:urn:geant:example.org:group:staff` is one group."""
 
 
 def named(
@@ -114,19 +117,24 @@ def title(value: object) -> str:
 def principals(value: object, *, separator: str | None) -> frozenset[str]:
     """The principals of an array, a JSON array, or text: one, or several with `separator` between them.
 
-    Text that is not what it seems stays one principal, which will not be a valid one.
+    Text that is not what it seems becomes one principal that is no valid one, so that the guard drops the document's
+    whole access. So does one in which a second principal begins: to deny `group:a;group:b` would deny nobody.
     """
+    return frozenset(f"*{part}" if _SEVERAL.search(part) else part for part in _parts(value, separator))
+
+
+def _parts(value: object, separator: str | None) -> list[str]:
     match value:
         case None | "":
-            return frozenset()
+            return []
         case str() if value.startswith("["):
-            return frozenset(_of_json(value))
+            return _of_json(value)
         case str() if separator is not None:
-            return frozenset(part.strip() for part in value.split(separator) if part.strip())
+            return [part.strip() for part in value.split(separator) if part.strip()]
         case str():
-            return frozenset({value})
+            return [value]
         case list() if all(isinstance(part, str) for part in value):
-            return frozenset(value)
+            return value
     raise _fault(f"An allow or deny is {_kind(value)}.", "Select an array of text, a JSON array of text, or text.")
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from connectors.sql import libpq
 from policies.errors import DependencyError, PenstockError, RefusedError
 
 CONNECT_TIMEOUT_S: Final = 10
@@ -28,8 +29,9 @@ _REFUSED_STATES: Final = ("25006", "28", "3D", "3F")
 """SQLSTATEs that the driver groups with those that pass: a write, bad credentials, no such database or schema."""
 # libpq keeps the code of a refused connection to itself. In another language the refusal reads as one that may pass.
 _REFUSED_CONNECTION: Final = re.compile(
-    r"authentication|no password|pg_hba|permission denied|certificate|(role|database) .* does not exist"
+    r"authentication|no password|pg_hba|permission denied|(role|database) .* does not exist"
 )
+_UNGUARDED: Final = re.compile(r"certificate|does not support SSL")
 _PASSING_SQLITE: Final = re.compile(r"SQLITE_(BUSY|LOCKED|IOERR|INTERRUPT|FULL|PROTOCOL|NOMEM)")
 _NAMES_OF_SQLITE: Final = re.compile(r"no such (table|column|function): |near \"|ambiguous column name: ")
 _EXAMPLES: Final = "Write one such as postgresql://reader@db.example/crm or sqlite:///crm.db."
@@ -50,7 +52,7 @@ class Dialect(Protocol):
         """An engine whose connections cannot write. Connects to nothing.
 
         Raises:
-            RefusedError: the driver is not installed.
+            RefusedError: the driver is not installed, or the URL names no safe way to the database.
         """
 
     def begin(self, connection: Connection, *, timeout_s: float, zone: tzinfo) -> datetime:
@@ -109,14 +111,16 @@ class Postgresql:
         return f"{self.url.host}:{self.url.port}/{self.url.database}"
 
     def engine(self) -> Engine:
-        """An engine that pools connections."""
+        """An engine that pools connections, of which libpq is told all that it would look for in this process."""
+        told = libpq.parameters(self.url)
         try:
             return create_engine(
-                self.url.set(drivername="postgresql+psycopg"),
+                "postgresql+psycopg://",
                 hide_parameters=True,
                 isolation_level="REPEATABLE READ",
                 execution_options={"postgresql_readonly": True},
                 connect_args={
+                    **told,
                     "connect_timeout": self.connect_timeout_s,
                     "keepalives_idle": 30,
                     "keepalives_interval": 10,
@@ -156,6 +160,12 @@ class Postgresql:
         kind = type(error).__name__
         if kind == "DataError":
             return _bad_value(told)
+        if not state and _UNGUARDED.search(str(error.orig)):
+            return RefusedError(
+                f"The way to the database is not as guarded as it must be ({told}).",
+                mend="Have the server offer TLS, and name who signed its certificate: ?sslrootcert=FILE or "
+                "?sslrootcert=system in connector.url. ?sslmode=require asks for no certificate.",
+            )
         refused_connection = not state and _REFUSED_CONNECTION.search(str(error.orig)) is not None
         if refused_connection or state.startswith("28"):
             return RefusedError(

@@ -80,12 +80,11 @@ def _http_date(text: str) -> datetime | None:
 class Page:
     """A page that is there, status 200.
 
-    `url` is where it was read, behind all redirects; `lasting` is its address, behind the permanent ones only.
-    `content` is decompressed and as much as was asked for; `is_whole` is False where there was more.
+    `url` is where it was read, behind all redirects. `content` is decompressed and as much as was asked for;
+    `is_whole` is False where there was more.
     """
 
     url: Url
-    lasting: Url
     headers: Headers
     content: bytes
     is_whole: bool
@@ -115,9 +114,9 @@ class Why(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoPage:
-    """There is no page to be had at this address, behind the permanent redirects."""
+    """There is no page to be had at `url`, where the redirects lead; where they have no end, where they begin."""
 
-    lasting: Url
+    url: Url
     why: Why
 
 

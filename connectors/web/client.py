@@ -31,11 +31,13 @@ MAX_REDIRECTS: Final = 5
 """RFC 9309, section 2.3.1.2, for robots.txt; more are not needed for a page either."""
 MAX_UNANSWERED: Final = 5
 """Requests in a row, each tried with patience, after which the site counts as away (chosen)."""
+MAX_WAITS_S: Final = 900.0
+"""For a site that throttles or fails, in one listing or fetch, after which nothing is tried again (chosen: a site that
+wants more wants fewer requests, which `delay_s` is for; ten thousand pages could otherwise take 500 hours of waits)."""
 GLANCE_TIME_S: Final = 30.0
 FETCH_TIME_S: Final = 300.0
 """For one request, from connecting to the last byte (chosen: a document of 100 MB over 3 Mbit/s)."""
 
-_PERMANENT: Final = frozenset({301, 308})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _GONE: Final = frozenset({404, 410})
 _FORBIDDEN: Final = frozenset({401, 403, 451})
@@ -88,8 +90,13 @@ class Client:
         self._robots: dict[str, Robots | None] = {}
         self._next_s: dict[str, float] = {}
         self._unanswered = 0
+        self._waited_s = 0.0
         self._turn = RLock()
         weakref.finalize(self, self._pool.close)
+
+    def begin(self) -> None:
+        """Be patient anew, for a listing or for one page to fetch: until MAX_WAITS_S were waited in all."""
+        self._waited_s = 0.0
 
     def glance(self, url: Url) -> Answer:
         """Whether a page is there and how it stamps itself, at the cost of a HEAD request."""
@@ -111,30 +118,26 @@ class Client:
 
         Raises:
             RefusedError: the name leads to an address that is not admitted, or credentials were not accepted.
-            DependencyError: the site throttles for longer than anybody waits, or did not answer MAX_UNANSWERED
-                requests in a row.
+            DependencyError: the site throttles for longer than anybody waits, once or in all, or did not answer
+                MAX_UNANSWERED requests in a row.
         """
         with self._turn:
-            lasting = url
-            is_lasting = True
+            at, target = url, url if may_ask(url) else None
             for _ in range(MAX_REDIRECTS + 1):
-                if not may_ask(url):
-                    return NoPage(lasting=lasting, why=Why.OUTSIDE)
-                robots = self._robots_of(url)
-                if robots is None:
-                    return NoPage(lasting=lasting, why=Why.UNANSWERED)
-                if not robots.allow(url.target):
-                    return NoPage(lasting=lasting, why=Why.DISALLOWED)
-                reply = self._reply(method, url, limit, time_s, pause_s=max(self._site.delay_s, robots.delay_s))
-                if reply is None or reply.status not in _REDIRECTS:
-                    return _answer(reply, url, lasting)
-                target = read_url(reply.headers.first("location"), base=url)
                 if target is None:
-                    return NoPage(lasting=lasting, why=Why.OUTSIDE)
-                is_lasting = is_lasting and reply.status in _PERMANENT
-                url = target
-                lasting = url if is_lasting else lasting
-            return NoPage(lasting=lasting, why=Why.ODD)
+                    return NoPage(url=at, why=Why.OUTSIDE)
+                at = target
+                robots = self._robots_of(at)
+                if robots is None:
+                    return NoPage(url=at, why=Why.UNANSWERED)
+                if not robots.allow(at.target):
+                    return NoPage(url=at, why=Why.DISALLOWED)
+                reply = self._reply(method, at, limit, time_s, pause_s=max(self._site.delay_s, robots.delay_s))
+                if reply is None or reply.status not in _REDIRECTS:
+                    return _answer(reply, at)
+                target = read_url(reply.headers.first("location"), base=at)
+                target = target if target is not None and may_ask(target) else None
+            return NoPage(url=url, why=Why.ODD)
 
     def _robots_of(self, url: Url) -> Robots | None:
         """What the origin's robots.txt asks, None where that cannot be known now, and so nothing may be asked."""
@@ -167,7 +170,7 @@ class Client:
             return self._exchange(method, url, limit, time_s)
 
         try:
-            reply = patiently(once, sleep=self._sleep)
+            reply = patiently(once, sleep=self._wait) if self._waited_s < MAX_WAITS_S else once()
         except DependencyError as error:
             self._unanswered += 1
             if error.retry_after_s is not None or self._unanswered >= MAX_UNANSWERED:
@@ -175,6 +178,10 @@ class Client:
             return None
         self._unanswered = 0
         return reply
+
+    def _wait(self, seconds: float) -> None:
+        self._waited_s += seconds
+        self._sleep(seconds)
 
     def _pause(self, origin: str, pause_s: float) -> None:
         now_s = self._monotonic()
@@ -230,21 +237,21 @@ class Client:
         if status in _FAILURES:
             raise DependencyError(
                 f"The site {url.origin} answered with status {status}.",
-                mend="Sync again later.",
+                mend="Sync again later. Where it throttles, raise connector.delay_s.",
                 retry_after_s=headers.retry_after_s,
             )
 
 
-def _answer(reply: _Reply | None, url: Url, lasting: Url) -> Answer:
+def _answer(reply: _Reply | None, url: Url) -> Answer:
     if reply is None:
-        return NoPage(lasting=lasting, why=Why.UNANSWERED)
+        return NoPage(url=url, why=Why.UNANSWERED)
     if reply.status in _GONE:
-        return NoPage(lasting=lasting, why=Why.GONE)
+        return NoPage(url=url, why=Why.GONE)
     if reply.status in _FORBIDDEN:
-        return NoPage(lasting=lasting, why=Why.FORBIDDEN)
+        return NoPage(url=url, why=Why.FORBIDDEN)
     if reply.status != HTTPStatus.OK or reply.headers.first("content-encoding").lower() not in _ENCODINGS:
-        return NoPage(lasting=lasting, why=Why.ODD)
-    return Page(url=url, lasting=lasting, headers=reply.headers, content=reply.content, is_whole=reply.is_whole)
+        return NoPage(url=url, why=Why.ODD)
+    return Page(url=url, headers=reply.headers, content=reply.content, is_whole=reply.is_whole)
 
 
 def _text(value: bytes) -> str:

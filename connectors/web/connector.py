@@ -24,24 +24,31 @@ from policies.model import Access
 class WebConnector:
     """The pages of `site` that its sitemaps name, and those that its start pages lead to.
 
-    An origin id is the address without its scheme, in one spelling: docs.example/board/minutes?year=2026. It is the
-    address that was named or linked, or where that redirects permanently within the allow-list, the one it redirects
-    to. A page behind a temporary redirect keeps its own id. Patterns of `exclude`, like those of access rules, match
-    ids.
+    An origin id is the address without its scheme, in one spelling: docs.example/board/minutes?year=2026. It is where
+    the page is read, behind all redirects, permanent or not: else an address that redirects to a page would take it
+    out of the rules for it. Patterns of `exclude`, like those of access rules, match ids, and tell capitals from small
+    letters even where the site does not.
 
     Pages outside the allow-list are never asked for, nor those that robots.txt disallows, nor any at an address that
-    is not public unless `allow_private` opens it. Pages that ask not to be indexed are not taken. Of a page, a link
-    with rel=nofollow is not followed.
+    is not public unless `allow_private` opens it, nor any whose path can be read as another's: with an empty folder, a
+    semicolon, or an encoded slash, backslash, semicolon or percent code. Pages that ask not to be indexed are not
+    taken. Of a page, a link with rel=nofollow is not followed.
 
     A stamp is, for a page of HTML that a crawl read for its links, a hash of its content; for anything else the ETag
     or Last-Modified that a HEAD request tells, "" where a site tells neither. With `trust_lastmod` it is the lastmod
-    of the sitemap where there is one, and nothing is asked for each page. No cursor is kept: the links of a thousand
+    of the sitemap where there is one, and nothing is asked for each page, so that one which redirects is found out when
+    it is fetched: it has changed, and has to be named by its new address. No cursor is kept: the links of a thousand
     pages do not fit in one, and without them a page that answers "not modified" would hide what it leads to.
 
     A listing is complete unless a page, or a sitemap in an index, did not answer for all patience, or there was more
-    than `max_pages` or a page's own bound on links; `max_depth` and `exclude` say what the source is. A page that did
-    not answer is reported as unreadable. One that forbids itself is reported only after the listing's first address
-    has been seen to answer still; that address failing in any way ends the listing.
+    than `max_pages` or a page's own bound on links; `max_depth`, `exclude` and robots.txt say what the source is. A
+    page that did not answer is reported as unreadable. One that forbids itself is reported only after the listing's
+    first address has been seen to answer still; that address failing in any way ends the listing.
+
+    Nor is it complete where a link leads to what may be a page of links and is forbidden, outside the allow-list, odd
+    or gone: whatever only that page led to may still be there. A page that is gone is itself deleted at once, and is
+    reported under its id with #links. What nothing leads to any more is deleted by the first listing that finds no
+    such link, because the site mended it or `exclude` names it.
     """
 
     site: Site
@@ -63,6 +70,7 @@ class WebConnector:
 
     def list(self, cursor: Cursor | None) -> Listing:  # noqa: ARG002 - see above
         """Every page: those of sitemaps in their order, then linked ones, nearest first, then forbidden ones."""
+        self.client.begin()
         crawl = Crawl(site=self.site, client=self.client)
         yield from crawl.changes()
         yield Finished(complete=crawl.is_complete)
@@ -72,12 +80,16 @@ class WebConnector:
         url = self.site.url_of(document.origin_id)
         if url is None:
             raise _refusal("outside_allow_list", "Add its address to connector.allow, or list the source again.")
+        self.client.begin()
         page = self.client.ask(url, limit=lambda *_: max_bytes, may_ask=self.site.allows, time_s=FETCH_TIME_S)
         if isinstance(page, NoPage):
             if page.why is Why.GONE:
                 raise _refusal("gone", "Sync again.")
             # What it was stays as it was: the next listing finds out what became of it.
             raise _refusal("unreadable", "Sync again. If it stays so, leave it out by `exclude`.")
+        if page.url.document_id != document.origin_id:
+            # Rules for the address it is read at were not asked.
+            raise _refusal("changed", "Sync again. Where a sitemap names it and is trusted, name where it redirects.")
         if not page.is_whole:
             raise _refusal("too_large", f"Leave it out by `exclude`, or raise the source's limit of {max_bytes} bytes.")
         if page.content_type not in self.site.types:

@@ -26,6 +26,11 @@ MAX_SITEMAP_DEPTH: Final = 3
 """Indexes above a sitemap. sitemaps.org allows one."""
 
 _FORBIDDEN: Final = "Let Penstock read it by connector.credentials, or leave it out by `exclude`."
+_OUTSIDE: Final = "It redirects out of connector.allow. Add where it leads, or leave it out by `exclude`."
+_DEAD: Final = (
+    "It is linked and is not there, nor what only it led to. Mend the link, or leave it out by `exclude`: until then "
+    "no page is taken for deleted because nothing leads to it."
+)
 _ODD: Final = "The site answers oddly there. Mend the site, or leave it out by `exclude`."
 _UNANSWERED: Final = "The site did not answer for it, or for its robots.txt. Sync again, or leave it out by `exclude`."
 _SITEMAP: Final = "It is a sitemap that cannot be read, or may not by connector.allow. Nothing was taken for deleted."
@@ -46,6 +51,7 @@ class Crawl:
     _forbidden: list[Change] = field(default_factory=list)
     _is_shut_out: bool = False
     _is_full: bool = False
+    _lacks_sitemaps: bool = False
 
     def changes(self) -> Iterator[Change]:
         """Every page of the source, each once.
@@ -90,13 +96,17 @@ class Crawl:
             if sitemap.kind == "pages":
                 yield from self._note(sitemap.entries)
                 continue
-            children = (read_url(entry.address) for entry in sitemap.entries)
-            for child in dict.fromkeys(child for child in children if child is not None and child not in known):
-                if depth == MAX_SITEMAP_DEPTH or len(known) == MAX_SITEMAPS or not self.site.allows_sitemap(child):
-                    yield from self._leave_out(child.document_id, _SITEMAP)
-                else:
-                    known.add(child)
-                    queue.append((child, depth + 1))
+            for child in (read_url(entry.address) for entry in sitemap.entries):
+                if child is None or child in known:
+                    continue
+                if depth == MAX_SITEMAP_DEPTH or len(known) == MAX_SITEMAPS:
+                    yield from self._lack_sitemap(child)
+                    break
+                if not self.site.allows_sitemap(child):
+                    yield from self._lack_sitemap(child)
+                    continue
+                known.add(child)
+                queue.append((child, depth + 1))
 
     def _note(self, entries: Iterable[Entry]) -> Iterator[Change]:
         for entry in entries:
@@ -116,7 +126,7 @@ class Crawl:
             return
         answer = self.client.glance(url)
         if isinstance(answer, NoPage):
-            yield from self._no_page(answer)
+            yield from self._no_page(url, answer)
         elif header_directives(answer.headers.all("x-robots-tag"), agent=self.site.agent).index:
             yield from self._take(answer, stamp=answer.headers.stamp, changed=changed)
 
@@ -130,11 +140,11 @@ class Crawl:
             asked += 1
             answer = self._visit(url)
             if isinstance(answer, NoPage):
-                if depth == 0:
-                    raise _no_beginning(answer, f"start[{self.site.start.index(url)}]")
-                yield from self._no_page(answer)
+                yield from self._no_linked_page(url, depth, answer)
                 continue
-            self._known.add(answer.lasting)
+            self._known.add(answer.url)
+            if depth > 0 and not self._wants(answer.url):
+                continue
             says = _says(answer, agent=self.site.agent)
             if says.directives.index:
                 is_read = answer.is_whole and answer.content_type in HTML
@@ -143,7 +153,7 @@ class Crawl:
             if not says.directives.follow or depth == self.site.max_depth:
                 continue
             if not says.all_links:
-                yield from self._leave_out(f"{answer.lasting.document_id}#links", _TOO_LONG)
+                yield from self._leave_out(f"{answer.url.document_id}#links", _TOO_LONG)
             for link in says.links:
                 if link in self._known or not self._wants(link):
                     continue
@@ -153,9 +163,21 @@ class Crawl:
                 self._known.add(link)
                 queue.append((link, depth + 1))
 
+    def _no_linked_page(self, url: Url, depth: int, answer: NoPage) -> Iterator[Change]:
+        """What is told of the page, and that what only it leads to was not seen: it is not gone for that."""
+        if depth == 0:
+            raise _no_beginning(answer, f"start[{self.site.start.index(url)}]")
+        yield from self._no_page(url, answer)
+        if depth == self.site.max_depth or not _may_have_links(url):
+            return
+        if answer.why is Why.GONE:
+            yield from self._leave_out(f"{url.document_id}#links", _DEAD)
+        elif answer.why is not Why.DISALLOWED:
+            self.is_complete = False
+
     def _visit(self, url: Url) -> Answer:
         """The page with its content where that holds links, else what a HEAD request tells where the name says so."""
-        if type_by_name(url.last_segment) not in HTML | {""}:
+        if not _may_have_links(url):
             answer = self.client.glance(url)
             if isinstance(answer, NoPage) or answer.content_type not in HTML:
                 return answer
@@ -167,7 +189,7 @@ class Crawl:
     def _take(self, page: Page, *, stamp: str, changed: str) -> Iterator[Change]:
         size_bytes = len(page.content) if page.is_whole else page.headers.size_bytes
         modified = page.headers.time("last-modified") or read_time(changed)
-        yield from self._tell(page.lasting, page.content_type, stamp=stamp, size_bytes=size_bytes, modified=modified)
+        yield from self._tell(page.url, page.content_type, stamp=stamp, size_bytes=size_bytes, modified=modified)
 
     def _tell(
         self, url: Url, kind: str, *, stamp: str, size_bytes: int | None, modified: datetime | None
@@ -185,25 +207,34 @@ class Crawl:
         )
         yield from self._once(document.origin_id, Upsert(document=document))
 
-    def _no_page(self, answer: NoPage) -> Iterator[Change]:
-        origin_id = answer.lasting.document_id
-        match answer.why:
-            case Why.GONE:
-                yield from self._once(origin_id, Delete(origin_id=origin_id))
-            case Why.FORBIDDEN:
-                self._is_shut_out = True
-                refused = Refused(origin_id=origin_id, reason="forbidden", mend=_FORBIDDEN)
-                self._forbidden += self._once(origin_id, refused)
-            case Why.OUTSIDE:
-                self._is_shut_out = True
-            case Why.DISALLOWED:
-                pass
-            case Why.ODD:
-                yield from self._once(origin_id, Refused(origin_id=origin_id, reason="unreadable", mend=_ODD))
-            case Why.UNANSWERED:
-                yield from self._leave_out(origin_id, _UNANSWERED)
-            case _:
-                assert_never(answer.why)
+    def _no_page(self, url: Url, answer: NoPage) -> Iterator[Change]:
+        """What is told of the address that was asked for, and of the one it redirects to."""
+        for origin_id in dict.fromkeys((url.document_id, answer.url.document_id)):
+            match answer.why:
+                case Why.GONE:
+                    yield from self._once(origin_id, Delete(origin_id=origin_id))
+                case Why.FORBIDDEN:
+                    self._forbid(origin_id, "forbidden", _FORBIDDEN)
+                case Why.OUTSIDE:
+                    self._forbid(origin_id, "outside_allow_list", _OUTSIDE)
+                case Why.DISALLOWED:
+                    pass
+                case Why.ODD:
+                    yield from self._once(origin_id, Refused(origin_id=origin_id, reason="unreadable", mend=_ODD))
+                case Why.UNANSWERED:
+                    yield from self._leave_out(origin_id, _UNANSWERED)
+                case _:
+                    assert_never(answer.why)
+
+    def _forbid(self, origin_id: str, reason: str, mend: str) -> None:
+        self._is_shut_out = True
+        self._forbidden += self._once(origin_id, Refused(origin_id=origin_id, reason=reason, mend=mend))
+
+    def _lack_sitemap(self, url: Url) -> Iterator[Change]:
+        """Leave out a sitemap of an index; the first one tells for all, as a hostile index names millions."""
+        if not self._lacks_sitemaps:
+            self._lacks_sitemaps = True
+            yield from self._leave_out(url.document_id, _SITEMAP)
 
     def _stop_at(self, url: Url) -> Iterator[Change]:
         """Take no more pages; the first one that is left out tells why."""
@@ -220,6 +251,11 @@ class Crawl:
         if origin_id not in self._told:
             self._told.add(origin_id)
             yield change
+
+
+def _may_have_links(url: Url) -> bool:
+    """Whether the name of a page lets it be one of HTML."""
+    return type_by_name(url.last_segment) in HTML | {""}
 
 
 def _html_bytes(headers: Headers, url: Url) -> int:

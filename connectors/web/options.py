@@ -44,7 +44,10 @@ _OPTIONS: Final = frozenset(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
-    """What of the web a source is, as its manifest says. `credentials` holds Authorization headers by origin."""
+    """What of the web a source is, as its manifest says. `credentials` holds Authorization headers by origin.
+
+    `allow` and `exclude` tell capitals from small letters, as access rules do.
+    """
 
     start: tuple[Url, ...]
     sitemaps: tuple[Url, ...]
@@ -146,7 +149,8 @@ def _urls(key: str, value: object) -> tuple[Url, ...]:
             # Not shown: it may hold a password.
             raise RefusedError(
                 f"connector.{key}[{index}] is no address that can be asked for.",
-                mend=f"{mend} A user or password goes to connector.credentials.",
+                mend=f"{mend} A user or password goes to connector.credentials. Its path has no empty folder, no "
+                "semicolon, and no slash or percent sign that is encoded.",
             )
         urls.append(url)
     return tuple(urls)

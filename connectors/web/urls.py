@@ -18,8 +18,9 @@ _ENCODED: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]")
 _SAFE: Final = "%/:@!$&'()*+,;=~?"
-# What a server would climb by that decodes a slash or a backslash first, or drops what follows a semicolon.
-_CLIMBS: Final = re.compile(r"(?:^|/|%2F|%5C)\.\.(?:/|%2F|%5C|;|$)")
+# What some servers read as another spelling: they merge slashes, drop what follows a semicolon, decode before they
+# split, decode twice, or take overlong UTF-8. No rule for the page's own address would match.
+_ALIAS: Final = re.compile(r"//|;|%(?:2F|5C|3B|25[0-9A-F]{2}|C[01]%[89AB])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,8 +73,9 @@ class Url:
 def read_url(text: str, *, base: Url | None = None) -> Url | None:
     """The address that `text` is, seen from a page at `base`.
 
-    None for what is never asked for: another scheme, a user or password, no valid host, too long, or a path with a
-    climb that hides behind an encoded slash.
+    None for what is never asked for: another scheme, a user or password, no valid host, too long, or a path that some
+    servers take for another: with an empty segment before its end, a semicolon, an encoded slash, backslash or
+    semicolon, or anything encoded twice.
     """
     text = text.strip("\t\n\r\f ")
     if len(text) > MAX_URL_CHARS:
@@ -90,7 +92,7 @@ def read_url(text: str, *, base: Url | None = None) -> Url | None:
     if "@" in parts.netloc or ("[" in parts.netloc) != (":" in host):
         return None
     path = _without_dots(spelt(parts.path) or "/")
-    if _CLIMBS.search(path):
+    if _ALIAS.search(path):
         return None
     target = f"{path}?{spelt(parts.query)}" if parts.query else path
     url = Url(scheme=parts.scheme, host=host, port=port or _DEFAULT_PORTS[parts.scheme], target=target)
@@ -119,7 +121,7 @@ def _host(host: str) -> str:
 
 
 def _without_dots(path: str) -> str:
-    """The path with `.` and `..` carried out; several slashes in a row stay, as they may mean something."""
+    """The path with `.` and `..` carried out."""
     kept: list[str] = []
     segments = path.split("/")[1:]
     for segment in segments:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from connectors.base import Cursor, Finished, Listing, SourceDocument, Upsert
 from connectors.secrets import Secrets
-from policies.errors import QuarantineError, RefusedError
+from policies.errors import DependencyError, QuarantineError, RefusedError
 from policies.model import Access
 
 
@@ -30,9 +30,8 @@ class ZipConnector:
     def list(self, cursor: Cursor | None) -> Listing:
         """Every file, each time: an archive keeps no record of changes."""
         with self._opened() as archive:
-            for entry in archive.infolist():
-                if not entry.is_dir():
-                    yield Upsert(document=_document(entry))
+            last = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}  # of a name
+        yield from (Upsert(document=_document(entry)) for entry in last.values())
         yield Finished(complete=True)  # only at the very end, or what is missing would count as deleted
 
     def fetch(self, document: SourceDocument, *, max_bytes: int) -> bytes:
@@ -55,8 +54,9 @@ class ZipConnector:
     def _opened(self) -> zipfile.ZipFile:
         try:
             return zipfile.ZipFile(self.archive)
-        except (OSError, zipfile.BadZipFile):
-            raise RefusedError("The archive cannot be opened.", mend="Mend connector.archive.") from None
+        except (OSError, zipfile.BadZipFile) as error:
+            kind = RefusedError if isinstance(error, OSError) else DependencyError  # it may be half written
+            raise kind("The archive cannot be opened.", mend="Mend it, or connector.archive.") from None
 
 
 def _document(entry: zipfile.ZipInfo) -> SourceDocument:

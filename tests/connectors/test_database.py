@@ -247,6 +247,8 @@ def test_access_is_an_array_of_principals(postgres: PostgresTable) -> None:
     [
         ("group:staff", None, {"group:staff"}),
         ("group:CN=Staff,OU=All", None, {"group:CN=Staff,OU=All"}),
+        ("group:urn:geant:x.example:group:staff", None, {"group:urn:geant:x.example:group:staff"}),
+        ("group:power-user:all", None, {"group:power-user:all"}),
         ("group:staff; user:ann;", ";", {"group:staff", "user:ann"}),
         ('["group:staff", "user:ann"]', None, {"group:staff", "user:ann"}),
         ('["group:staff"]', ";", {"group:staff"}),
@@ -274,6 +276,11 @@ def test_access_in_text_is_one_principal_several_or_json(
         ('{"group": "staff"}', None),
         ("[" * 100_000, None),
         ("user:\x00", None),
+        ("group:staff", "group:guests;group:board"),
+        ("group:staff", "group:guests, USER:eve"),
+        ("group:staff", "group:guests|group:board"),
+        ("group:staff", '["group:guests; group:board"]'),
+        ("group:guests group:staff", None),
     ],
 )
 def test_a_document_with_a_malformed_principal_admits_nobody(sqlite: SqliteTable, allow: str, deny: str | None) -> None:
@@ -284,6 +291,13 @@ def test_a_document_with_a_malformed_principal_admits_nobody(sqlite: SqliteTable
     )
     sqlite.run("INSERT INTO readers SELECT id, 'group:staff', NULL FROM documents")
     assert sqlite.access() == {"b.txt": ({"group:staff"}, set())}
+
+
+def test_a_wrong_separator_admits_nobody_rather_than_to_deny_nobody(sqlite: SqliteTable) -> None:
+    sqlite.put("a.txt", b"")
+    sqlite.run("INSERT INTO readers SELECT id, 'group:staff', 'group:guests;group:board' FROM documents")
+    assert sqlite.access(separator=",") == {}
+    assert sqlite.access(separator=";") == {"a.txt": ({"group:staff"}, {"group:guests", "group:board"})}
 
 
 def test_without_a_query_for_access_nobody_is_admitted(table: Table) -> None:
@@ -550,7 +564,7 @@ def test_a_server_that_falls_silent_is_left(postgres: PostgresTable) -> None:
 
 def test_a_port_that_takes_calls_and_says_nothing_is_for_later() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        url = make_url(f"postgresql://reader@127.0.0.1:{mute.getsockname()[1]}/crm")
+        url = make_url(f"postgresql://reader:{PASSWORD}@127.0.0.1:{mute.getsockname()[1]}/crm")
         dialect = Postgresql(url=url, connect_timeout_s=2)
         database = ReadOnlyDatabase(dialect=dialect, engine=dialect.engine(), zone=UTC)
         with pytest.raises(DependencyError, match="ConnectionTimeout"), database.snapshot():
@@ -567,9 +581,10 @@ def test_more_readers_than_connections_are_for_later(sqlite: SqliteTable) -> Non
 
 def test_a_driver_that_is_not_installed_is_named_with_the_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    options = {"url": "postgresql://reader@db/crm", "documents": LISTING, "text": "SELECT :id"}
+    options = {"url": {"env": "URL"}, "documents": LISTING, "text": "SELECT :id"}
+    secrets = Secrets(environment={"URL": f"postgresql://reader:{PASSWORD}@db/crm"}, base=tmp_path)
     with pytest.raises(RefusedError, match=r"pip install 'penstock\[postgresql\]'"):
-        DatabaseConnector.from_options(options, secrets=Secrets(environment={}, base=tmp_path))
+        DatabaseConnector.from_options(options, secrets=secrets)
 
 
 def test_a_listing_sees_one_state_while_rows_come_and_go(postgres: PostgresTable) -> None:
@@ -615,6 +630,9 @@ def test_a_table_without_an_end_is_not_read_into_memory(kind: str, request: pyte
         ({"url": "postgresql://reader@host/crm?sslpassword=s3cret"}, "must not hold a password"),
         ({"url": {"env": "NO_URL"}}, "NO_URL"),
         ({"url": {"env": "BAD_URL"}}, "no address of a database"),
+        ({"url": "postgresql://reader@host/crm"}, "no password for the database"),
+        ({"url": "postgresql://reader@127.0.0.1/crm"}, "no password for the database"),
+        ({"url": "postgresql://reader@/crm?host=/run/postgresql,evil.example"}, "no password for the database"),
         ({"password": "s3cret"}, r"connector\.password must not be a secret"),
         ({"password": {"env": "NOWHERE"}}, "NOWHERE"),
         ({"documents": None}, r"connector\.documents is missing"),

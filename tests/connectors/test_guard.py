@@ -133,6 +133,31 @@ def test_a_refused_name_that_looks_like_a_document_s_id_does_not_hide_it() -> No
     assert listed(upsert("\\xff.md"), shown, shown, DONE) == [upsert("\\xff.md"), DONE]
 
 
+def test_what_stands_in_for_an_id_is_no_document_s_id_so_that_nobody_can_stop_a_source_with_it() -> None:
+    """Who may write into a folder knows the stand-in of a path that is too long, and can name a file so."""
+    stand_in, _ = listed(upsert(f"d/{'x' * 5000}"), DONE)
+    assert isinstance(stand_in, Refused)
+    for order in (
+        (upsert(f"d/{'x' * 5000}"), upsert(stand_in.origin_id)),
+        (
+            upsert(stand_in.origin_id),
+            upsert(f"d/{'x' * 5000}"),
+        ),
+    ):
+        assert set(refusals(*order)) == {"bad_id"}
+        assert len(listed(*order, upsert("a"), DONE)) == 4
+
+
+def test_a_document_under_the_name_that_a_refused_one_is_shown_by_is_refused_alone() -> None:
+    shown = Refused(origin_id="\\xff.md", reason="bad_name", mend="Rename it.")
+    first, second, *rest = listed(shown, upsert("\\xff.md"), upsert("\\xff.md"), upsert("a"), DONE)
+    assert first == shown
+    assert isinstance(second, Refused)
+    assert (second.reason, second.origin_id == first.origin_id) == ("bad_id", False)
+    assert rest == [upsert("a"), DONE]
+    assert listed(shown, Delete(origin_id="\\xff.md"), DONE) == [shown, DONE]
+
+
 def test_an_endless_listing_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "MAX_ITEMS", 100)
     for items in (endless, lambda: iter(lambda: Refused(origin_id="a", reason="same", mend=""), None)):

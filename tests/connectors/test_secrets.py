@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,50 @@ def test_a_pipe_in_place_of_a_file_does_not_hold_the_reader_up(secrets: Secrets)
 def test_neither_a_secret_nor_the_environment_shows(secrets: Secrets) -> None:
     secret = secrets.read({"env": "TOKEN"}, option="token")
     assert "s3cret" not in f"{secret} {secret!r} {secrets} {secrets!r}"
+
+
+@pytest.fixture
+def guarded(secrets: Secrets) -> Secrets:
+    """Secrets beside a home and a master key."""
+    (secrets.base / "home" / "keyring").mkdir(parents=True)
+    (secrets.base / "home" / "keyring" / "keyring.db").write_text("keys")
+    (secrets.base / "master.key").write_text("key")
+    (secrets.base / "token").write_text("s3cret")
+    own = (secrets.base / "home", secrets.base / "master.key", secrets.base / "gone")
+    return replace(secrets, own=own)
+
+
+def test_a_file_beside_penstock_s_own_is_read(guarded: Secrets) -> None:
+    assert guarded.read({"file": "home/../token"}, option="token").get_secret_value() == "s3cret"
+
+
+def test_no_manifest_refers_to_penstock_s_own_files_by_any_name(guarded: Secrets) -> None:
+    base = guarded.base
+    (base / "x").mkdir()
+    (base / "link").symlink_to("master.key")
+    (base / "folder").symlink_to("home/keyring")
+    (base / "linked").hardlink_to(base / "master.key")
+    (base / "shown").symlink_to("/proc/self/environ")
+    for name in (
+        "master.key",
+        str(base / "master.key"),
+        "home/keyring/keyring.db",
+        "home",
+        "x/../home/keyring/../keyring/keyring.db",
+        "link",
+        "folder/keyring.db",
+        "linked",
+        f"/proc/self/root{base}/master.key",
+        "/proc/self/environ",
+        "/proc/thread-self/environ",
+        "shown",
+    ):
+        with pytest.raises(RefusedError, match="Penstock's own"):
+            guarded.read({"file": name}, option="password")
+
+
+def test_a_home_behind_a_link_is_the_home(guarded: Secrets) -> None:
+    (guarded.base / "moved").symlink_to("home")
+    behind = replace(guarded, own=(guarded.base / "moved",))
+    with pytest.raises(RefusedError, match="Penstock's own"):
+        behind.read({"file": "home/keyring/keyring.db"}, option="token")

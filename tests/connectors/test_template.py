@@ -11,9 +11,10 @@ from types import ModuleType
 import pytest
 
 from connectors.base import Finished, Upsert
+from connectors.guard import guarded
 from connectors.registry import GROUP, made
 from connectors.secrets import Secrets
-from policies.errors import QuarantineError, RefusedError
+from policies.errors import DependencyError, QuarantineError, RefusedError
 
 FOLDER = Path(__file__).parents[2] / "data-samples" / "connector-template"
 
@@ -79,6 +80,35 @@ def test_a_bomb_and_a_broken_entry_are_skipped(offer: EntryPoint, secrets: Secre
                 connector.fetch(item.document, max_bytes=1000)
             reasons.append(refusal.value.reason)
     assert reasons == ["too_large", "unreadable"]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_two_entries_of_one_name_the_last_counts(offer: EntryPoint, secrets: Secrets) -> None:
+    with zipfile.ZipFile(secrets.base / "export.zip", "w") as archive:
+        for content in ("first", "last one"):
+            archive.writestr("a.txt", content)
+        archive.writestr("b.txt", "")
+    connector = guarded(made(offer, {"archive": "export.zip"}, secrets=secrets))
+    first, second, _ = connector.list(None)
+    assert isinstance(first, Upsert)
+    assert isinstance(second, Upsert)
+    assert (first.document.origin_id, second.document.origin_id) == ("a.txt", "b.txt")
+    assert len(connector.fetch(first.document, max_bytes=100)) == first.document.size_bytes == len("last one")
+
+
+def test_an_archive_that_is_half_written_is_for_later_and_a_missing_one_is_a_fault(
+    offer: EntryPoint, secrets: Secrets
+) -> None:
+    connector = made(offer, {"archive": "export.zip"}, secrets=secrets)
+    with pytest.raises(RefusedError):
+        list(connector.list(None))
+    with zipfile.ZipFile(secrets.base / "export.zip", "w") as archive:
+        archive.writestr("a.txt", "x")
+    whole = (secrets.base / "export.zip").read_bytes()
+    for half in (whole[:-5], whole[:10], b""):
+        (secrets.base / "export.zip").write_bytes(half)
+        with pytest.raises(DependencyError):
+            list(connector.list(None))
 
 
 def test_it_is_under_a_hundred_lines_with_its_test() -> None:

@@ -5,9 +5,11 @@ import pytest
 
 from gateway.settings import Settings, encode_master_key, load
 from gateway.wiring import create_installation, open_installation
-from policies.errors import SettingsError
+from indexer.address import Address
+from indexer.catalog import Registration
+from policies.errors import RefusedError, SettingsError
 from policies.ledger import Head, current_head
-from policies.model import Node
+from policies.model import Node, PolicyHash, SourceName
 from tests import catalogs
 
 
@@ -110,3 +112,29 @@ def test_a_home_whose_database_is_not_named_is_not_opened(made: Settings, tmp_pa
     elsewhere = settings(tmp_path / "elsewhere").database
     with pytest.raises(SettingsError, match="holds no catalog"), open_installation(replace(made, database=elsewhere)):
         pass
+
+
+def test_a_manifest_may_refer_to_no_key_of_the_installation(made: Settings, tmp_path: Path) -> None:
+    key, password, token = (tmp_path / name for name in ("master.key", "database.password", "token"))
+    for file in (key, password, token):
+        file.write_text("s3cret")
+    server = Address.parse("postgresql://penstock@db.example/catalog", password_file=password)
+    registered = Registration(
+        name=SourceName("crm"),
+        manifest="",
+        manifest_path=tmp_path / "crm.yaml",
+        policy_hash=PolicyHash(""),
+        generation=None,
+        generation_digest=None,
+        unpublished=False,
+        cursor=None,
+        listed_at=None,
+        mirrored_at=None,
+    )
+    with open_installation(made) as installation:
+        told = replace(installation, settings=replace(made, master_key=key, database=server))
+        secrets = told.secrets(registered)
+    for name in ("master.key", "database.password", "home/keyring/keyring.db", "home/../master.key"):
+        with pytest.raises(RefusedError, match="Penstock's own"):
+            secrets.read({"file": name}, option="password")
+    assert secrets.read({"file": "token"}, option="password").get_secret_value() == "s3cret"

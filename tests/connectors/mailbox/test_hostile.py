@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.base import Cursor, Finished, Upsert
+from connectors.base import Finished, Upsert
 from connectors.mailbox import MailboxConnector
 from connectors.mailbox.imap import Imap
 from connectors.mailbox.message import MAX_HEAD_BYTES
@@ -133,6 +133,34 @@ def test_an_endless_answer_is_cut_off_before_it_fills_memory(command: str, size:
     ):
         changes(connector(server))
     assert usage_mib() - before < 100
+
+
+@pytest.mark.parametrize(
+    "listed", [b"", b'* LIST (\\Noselect) "/" INBOX\r\n', b'* LIST () "/" Archive\r\n', b'* LIST () "/" Inbox/Old\r\n']
+)
+def test_an_account_without_a_folder_to_read_is_no_empty_mailbox(listed: bytes) -> None:
+    with scripted(LIST=listed + b"%t OK done\r\n") as server:
+        error = failure(server, {"include": ["INBOX"]})
+    assert isinstance(error, RefusedError)
+    assert "no folder that the source takes" in error.message
+
+
+def test_a_folder_that_goes_away_while_it_is_the_only_one_is_no_empty_mailbox() -> None:
+    nothing = b"%t OK done\r\n"
+    with scripted(LIST=[GOOD["LIST"], nothing], EXAMINE=b"%t NO gone\r\n") as server:
+        assert isinstance(failure(server), RefusedError)
+
+
+def test_a_folder_that_is_no_longer_listed_is_gone_the_second_time() -> None:
+    both = b'* LIST () "/" INBOX\r\n* LIST () "/" Old\r\n%t OK done\r\n'
+    with scripted(LIST=[both, both, GOOD["LIST"]]) as server:
+        _, whole = changes(connector(server))
+        assert whole.complete
+        narrowed = changes(connector(server, {"include": ["INBOX"]}), whole.cursor)[1]
+        first = changes(connector(server), whole.cursor)[1]
+        assert first == Finished(complete=False, cursor=None)
+        assert changes(connector(server), first.cursor)[1].complete
+    assert not narrowed.complete
 
 
 def test_an_answer_that_drips_is_cut_off_in_time() -> None:
@@ -276,8 +304,11 @@ def test_a_server_that_says_less_of_a_folder_than_it_must_is_not_believed() -> N
 def test_a_folder_that_may_not_be_opened_stops_the_run_and_one_that_went_away_does_not() -> None:
     with scripted(EXAMINE=b"%t NO [NOPERM] jane\r\n") as server:
         assert type(failure(server)) is RefusedError
-    with scripted(EXAMINE=b"%t NO jane\r\n", LIST=[GOOD["LIST"], b"%t OK done\r\n"]) as server:
-        assert changes(connector(server)) == ([], Finished(complete=True, cursor=Cursor("{}")))
+    both = b'* LIST () "/" INBOX\r\n* LIST () "/" Old\r\n%t OK done\r\n'
+    examined = [GOOD["EXAMINE"], b"%t NO jane\r\n", GOOD["EXAMINE"]]
+    with scripted(EXAMINE=examined, LIST=[both, GOOD["LIST"]]) as server:
+        found, finished = changes(connector(server))
+    assert (len(found), finished.complete) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -290,8 +321,9 @@ def test_a_folder_that_may_not_be_opened_stops_the_run_and_one_that_went_away_do
     ],
 )
 def test_what_holds_no_messages_is_not_opened(line: bytes) -> None:
-    with scripted(LIST=line + b"\r\n%t OK done\r\n") as server:
-        assert documents(connector(server)) == []
+    with scripted(LIST=line + b'\r\n* LIST () "/" Read\r\n%t OK done\r\n') as server:
+        documents(connector(server))
+    assert {command for command in server.commands if "EXAMINE" in command} == {'EXAMINE "Read"'}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -124,6 +125,15 @@ def test_a_message_that_names_too_many_names_nobody() -> None:
     at_limit = ",".join(f"u{number}@x.example" for number in range(MAX_ADDRESSES))
     assert len(named(To=at_limit)) == MAX_ADDRESSES
     assert named(To=at_limit, Cc="one@x.example") == frozenset()
+
+
+def test_a_made_up_header_takes_little_room() -> None:
+    tracemalloc.start()
+    kept = [named(To=",".join(f"u{number}-{count}@x.example" for number in range(count))) for count in (200, 9000)]
+    size_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [len(one) for one in kept] == [200, 0]
+    assert size_bytes < 2**16
 
 
 @pytest.mark.parametrize("part", ["(", '"', "<", "a@b,", "\\", ":", "a:;", '"\\', "(\\(", "a ", "@"])

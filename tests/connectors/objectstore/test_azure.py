@@ -107,6 +107,20 @@ def test_what_the_machine_offers_is_not_used(store: Azure, monkeypatch: pytest.M
     assert "authorization" not in store.asked[-1].headers
 
 
+def test_a_proxy_and_a_login_of_the_machine_are_not_used(
+    store: Azure, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store.put("a.txt", b"one")
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login of-the-machine password s3cret")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert list(store.documents()) == ["a.txt"]
+    assert store.asked[-1].headers["authorization"].startswith("SharedKey ")
+
+
 def test_a_shared_access_signature_goes_along(store: Azure) -> None:
     store.environment["SAS"] = "?sv=2026-01-01&sig=x%3D"
     with pytest.raises(RefusedError):

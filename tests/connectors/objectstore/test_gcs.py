@@ -47,6 +47,22 @@ class TestGcsConforms(ConnectorConformance):
         return store
 
 
+def test_a_proxy_and_a_login_of_the_machine_are_not_used(
+    store: Google, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store.put("a.txt", b"one")
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login of-the-machine password s3cret")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert list(store.documents()) == ["a.txt"]
+    tokens = [asked for asked in store.asked if asked.path == "/token"]
+    assert tokens
+    assert not any("authorization" in asked.headers for asked in tokens)
+
+
 def test_keys_are_mere_characters_and_times_the_stores_own(store: Google) -> None:
     keys = ["a", "a/", "a//b", "a/../b", "e\u0301", "\u00e9", "%41+ &?#", "b.txt"]
     for key in keys:

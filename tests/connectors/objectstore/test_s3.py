@@ -346,6 +346,20 @@ def test_an_address_in_the_environment_is_not_asked(bucket: Bucket, monkeypatch:
     assert bucket.server.asked == []
 
 
+def test_a_proxy_of_the_machine_is_used_where_the_manifest_says_so_and_nowhere_else(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAMACHINE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of-the-machine")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert bucket.changes() == []
+    assert bucket.changes(key=None, secret=None, anonymous="true") == []
+    with pytest.raises(DependencyError):
+        bucket.changes(key=None, secret=None, ambient_credentials="true")
+
+
 def test_configuration_of_fsspec_changes_nothing(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     told = {"anon": True, "key": "AKIAFSSPEC", "endpoint_url": "http://127.0.0.1:1", "use_listings_cache": True}
     monkeypatch.setitem(fsspec.config.conf, "s3", told)

@@ -295,6 +295,53 @@ def test_names_that_are_no_names_are_refused(folder: Folder, asyncssh_server: As
         asyncssh_server.lies = []
 
 
+@pytest.fixture
+def lies(asyncssh_server: Asyncssh) -> Iterator[Callable[..., None]]:
+    """Has the server list names beside those of each folder."""
+
+    def lie(*names: bytes) -> None:
+        attributes = asyncssh.SFTPAttrs(
+            permissions=stat.S_IFREG | 0o644, size=1, mtime=1, extended=[(b"x@example", b"y" * 1000)]
+        )
+        asyncssh_server.lies = [asyncssh.SFTPName(name, attrs=attributes) for name in names]
+
+    yield lie
+    asyncssh_server.lies = []
+
+
+def test_a_name_that_no_file_system_keeps_is_refused(folder: Folder, lies: Callable[..., None]) -> None:
+    lies(b"x" * 1024)
+    assert len(folder.changes()) == 1
+    lies(b"x" * 1025)
+    with pytest.raises(RefusedError, match="name of more than 1024 bytes"):
+        folder.changes()
+
+
+@pytest.mark.parametrize(
+    ("bound", "limit", "names"),
+    [
+        ("MAX_NAMES", 102, [b"%03d" % number for number in range(101)]),
+        ("MAX_NAMES", 102, [b""] * 101),
+        ("MAX_LISTING_BYTES", 303, [b"%03d" % number for number in range(101)]),
+        ("MAX_LISTING_BYTES", 303, [b"abc"] * 101),
+    ],
+)
+def test_a_folder_without_an_end_is_refused(
+    folder: Folder,
+    lies: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    limit: int,
+    names: list[bytes],
+) -> None:
+    monkeypatch.setattr(f"connectors.objectstore.sftp.{bound}", limit)
+    lies(*names[:99])
+    folder.changes()
+    lies(*names)
+    with pytest.raises(RefusedError, match="A folder holds more than"):
+        folder.changes()
+
+
 def test_a_server_that_does_not_tell_files_from_folders_is_refused(folder: Folder, asyncssh_server: Asyncssh) -> None:
     asyncssh_server.lies = [asyncssh.SFTPName(b"a", attrs=asyncssh.SFTPAttrs(size=1, mtime=1))]
     try:

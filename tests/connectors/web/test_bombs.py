@@ -7,7 +7,9 @@ import zlib
 
 import pytest
 
+from connectors.base import Upsert
 from connectors.web.client import MAX_REDIRECTS
+from connectors.web.crawl import MAX_SITEMAPS
 from policies.errors import RefusedError
 from tests.connectors.web.server import TAKEN, Answer, Handler, Web, page
 
@@ -19,7 +21,7 @@ def test_redirects_are_followed_so_far_and_no_further(web: Web) -> None:
     web.redirect("/loop", "/loop")
     web.pages["/nowhere"] = Answer(status=302)
     assert web.told() == {
-        "": "complete",
+        "": "incomplete",
         "/": TAKEN,
         "/1": "unreadable",
         "/loop": "unreadable",
@@ -27,7 +29,7 @@ def test_redirects_are_followed_so_far_and_no_further(web: Web) -> None:
     }
     assert web.targets.count("/loop") == MAX_REDIRECTS + 1
     web.html(f"/{MAX_REDIRECTS + 1}")
-    assert web.told()["/1"] == TAKEN
+    assert web.told()[f"/{MAX_REDIRECTS + 1}"] == TAKEN
 
 
 def test_a_site_without_an_end_is_left_at_the_limits(web: Web) -> None:
@@ -140,3 +142,23 @@ def test_sitemap_indexes_are_followed_so_deep_and_in_no_circle(web: Web) -> None
         web.pages[f"/{number}.xml"] = Answer(body=f"<sitemapindex>{body}</sitemapindex>".encode())
     assert web.told(sitemaps=[f"{web.url}/0.xml"]) == {"": "incomplete", "/4.xml": "unreadable"}
     assert web.targets == ["/0.xml", "/1.xml", "/2.xml", "/3.xml"]
+
+
+def test_an_index_of_more_sitemaps_than_are_read_tells_the_first_one_left_out(web: Web) -> None:
+    def index(*addresses: str) -> Answer:
+        entries = "".join(f"<sitemap><loc>{address}</loc></sitemap>" for address in addresses)
+        return Answer(body=f"<sitemapindex>{entries}</sitemapindex>".encode())
+
+    web.html("/a")
+    empty = index()
+    for number in range(1, MAX_SITEMAPS):
+        web.pages[f"/{number}.xml"] = empty
+    web.sitemap("/a", target=f"/{MAX_SITEMAPS - 1}.xml")
+    web.pages["/sitemap.xml"] = index(*(f"{web.url}/{number}.xml" for number in range(1, 20_000)))
+    told = {"": "incomplete", "/a": TAKEN, f"/{MAX_SITEMAPS}.xml": "unreadable"}
+    assert web.told(**web.begin(by="sitemap")) == told
+    outside = (f"https://{number}.example/" for number in range(20_000))
+    web.pages["/sitemap.xml"] = index(*outside, f"{web.url}/{MAX_SITEMAPS - 1}.xml")
+    changes, is_complete = web.listing(**web.begin(by="sitemap"))
+    ids = [change.document.origin_id if isinstance(change, Upsert) else change.origin_id for change in changes]
+    assert (ids, is_complete) == (["0.example/", f"{web.id}/a"], False)

@@ -4,6 +4,9 @@ import gzip
 
 import pytest
 
+from connectors.base import Upsert
+from connectors.patience import LONGEST_WAIT_S
+from connectors.web.client import MAX_WAITS_S
 from policies.errors import DependencyError, RefusedError
 from tests.connectors.web.server import TAKEN, Answer, Web
 
@@ -14,14 +17,58 @@ def test_pages_that_are_gone_or_forbidden_are_told_apart(web: Web) -> None:
         web.pages[f"/{status}"] = Answer(status=status)
     web.html("/ok")
     assert web.told() == {
-        "": "complete",
+        "": "incomplete",
         "/": TAKEN,
         "/404": "gone",
+        "/404#links": "unreadable",
         "/410": "gone",
+        "/410#links": "unreadable",
         "/401": "forbidden",
         "/403": "forbidden",
         "/400": "unreadable",
         "/ok": TAKEN,
+    }
+
+
+@pytest.mark.parametrize("hub", [Answer(status=status) for status in (400, 401, 403, 404, 410, 451, 501, 505)])
+def test_what_only_a_lost_page_led_to_is_not_taken_for_deleted(web: Web, hub: Answer) -> None:
+    web.html("/", "/hub")
+    web.html("/hub", "/a")
+    web.html("/a")
+    assert web.told() == {"": "complete", "/": TAKEN, "/hub": TAKEN, "/a": TAKEN}
+    web.pages["/hub"] = hub
+    assert web.told()[""] == "incomplete"
+    web.redirect("/hub", "https://sign-in.example/")
+    assert web.told() == {"": "incomplete", "/": TAKEN, "/hub": "outside_allow_list"}
+    web.redirect("/hub", "/sign-in")
+    web.pages["/sign-in"] = hub
+    assert web.told()[""] == "incomplete"
+    web.html("/")
+    assert web.told() == {"": "complete", "/": TAKEN}
+
+
+def test_a_page_that_leads_nowhere_by_its_place_or_name_is_lost_alone(web: Web) -> None:
+    web.html("/", "/hub", "/gone.pdf", "/forbidden.PDF")
+    web.html("/hub", "/gone")
+    web.pages["/forbidden.PDF"] = Answer(status=403)
+    told = {"": "complete", "/": TAKEN, "/hub": TAKEN, "/gone.pdf": "gone", "/forbidden.PDF": "forbidden"}
+    assert web.told(max_depth=2) == {**told, "/gone": "gone"}
+    assert web.told() == {**told, "/gone": "gone", "/gone#links": "unreadable", "": "incomplete"}
+    assert web.told(exclude=["**/gone"]) == told
+    web.html("/hub")
+    assert web.told() == told
+    web.pages["/hub"] = Answer(status=404)
+    assert web.told(max_depth=1)[""] == "complete"
+
+
+def test_a_page_that_redirects_to_none_is_told_under_both_addresses(web: Web) -> None:
+    web.sitemap("/a", "/b", "/c")
+    for name, status in (("a", 404), ("b", 403), ("c", 400)):
+        web.redirect(f"/{name}", f"/{name}/there", 301)
+        web.pages[f"/{name}/there"] = Answer(status=status)
+    told = {"a": "gone", "b": "forbidden", "c": "unreadable"}
+    assert web.told(**web.begin(by="sitemap")) == {"": "complete"} | {
+        f"/{name}{rest}": reason for name, reason in told.items() for rest in ("", "/there")
     }
 
 
@@ -87,6 +134,43 @@ def test_a_site_that_throttles_beyond_patience_ends_the_listing(web: Web) -> Non
     assert failure.value.retry_after_s == 3600
     assert web.targets == ["/", "/a"]
     assert web.slept == []
+
+
+def test_a_listing_waits_for_so_long_in_all_and_no_longer(web: Web) -> None:
+    slow = [f"/{number}.txt" for number in range(int(MAX_WAITS_S / (3 * LONGEST_WAIT_S)))]
+    throttled = Answer(status=429, headers={"Retry-After": f"{LONGEST_WAIT_S:.0f}"})
+    web.sitemap(*slow, "/bad.txt", "/good.txt")
+    web.pages["/bad.txt"] = Answer(status=500)
+    web.pages["/good.txt"] = Answer(body=b"text")
+
+    def told() -> dict[str, str]:
+        web.slept.clear()
+        for target in slow:
+            web.pages[target] = [throttled, throttled, throttled, Answer(body=b"text")]
+        return web.told(**web.begin(by="sitemap"))
+
+    # A page that only fails then is not tried again, and the listing goes on.
+    taken = dict.fromkeys([*slow, "/good.txt"], TAKEN)
+    assert told() == {"": "incomplete", "/bad.txt": "unreadable"} | taken
+    assert (sum(web.slept), web.targets.count("/bad.txt")) == (MAX_WAITS_S, 1)
+    web.pages["/good.txt"] = [throttled, Answer(body=b"text")]
+    web.asked.clear()
+    with pytest.raises(DependencyError, match="delay_s"):
+        told()
+    assert (sum(web.slept), web.targets.count("/good.txt")) == (MAX_WAITS_S, 1)
+
+
+def test_what_a_listing_waited_is_not_held_against_a_fetch(web: Web) -> None:
+    throttled = Answer(status=429, headers={"Retry-After": f"{LONGEST_WAIT_S:.0f}"})
+    pages = [f"/{number}.txt" for number in range(int(MAX_WAITS_S / (3 * LONGEST_WAIT_S)))]
+    web.sitemap(*pages)
+    for target in pages:
+        web.pages[target] = [throttled, throttled, throttled, Answer(body=b"text")]
+    connector = web.connector(**web.begin(by="sitemap"))  # type: ignore[arg-type]
+    first, *_ = connector.list(None)
+    assert isinstance(first, Upsert)
+    web.pages[pages[0]] = [throttled, Answer(body=b"text")]
+    assert connector.fetch(first.document, max_bytes=10) == b"text"
 
 
 def test_a_sitemap_below_an_index_that_fails_leaves_the_listing_incomplete(web: Web) -> None:
