@@ -166,23 +166,26 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
     The caller is the source's sole writer. Repeating it is harmless.
     """
     anchor = keyring.last_anchor()
-    # Writing: a process that takes over from this one waits for the end of it, so what is removed is nobody's.
-    with database.writing() as session:
+    with database.reading() as session:
         serving = catalog.require(session, source.name).generation
         superseded = revisions.superseded(session, source.name)
         unnamed: frozenset[KeyId] = frozenset()
         if anchor is None or ledger.holds(session, anchor):
             unnamed = keyring.document_key_ids(source.name) - revisions.ids(session) - joblog.keys(session)
+    # Removed while writing: a process that takes over from this one waits for the end of that, so it is nobody else's.
+    # In small transactions: while one lasts, no answer can be recorded.
+    with database.writing():
         if folder.is_dir():
             for path in folder.iterdir():
                 if path.name != serving:
                     _remove(path)
             _sync_folder(folder)
-        # The keys first: rows without a key are found and forgotten the next time, a key without a row would stay.
-        # With them those that a killed process made for a document and did not come to store; not where the catalog is
-        # an older one, restored, for that one names fewer keys than are needed.
-        keyring.destroy(keys={*superseded, *unnamed})
-    # In small transactions: while one lasts, no answer can be recorded.
+    # The keys first: rows without a key are found and forgotten the next time, a key without a row would stay. With
+    # them those that a killed process made for a document and did not come to store; not where the catalog is an older
+    # one, restored, for that one names fewer keys than are needed.
+    for keys in batched({*superseded, *unnamed}, FORGOTTEN_AT_ONCE):
+        with database.writing():
+            keyring.destroy(keys=keys)
     for batch in batched(superseded, FORGOTTEN_AT_ONCE):
         with database.writing() as session:
             revisions.forget(session, batch)

@@ -28,6 +28,7 @@ _SOURCE, _DOCUMENT, _REVISION, _PASSAGE = (
 # Every retrieval asks these: built once, because building one costs as much as running it.
 _REGISTRATIONS = select(_SOURCE).order_by(_SOURCE.c.name)
 _HIDDEN = select(_DOCUMENT.c.id).where(_DOCUMENT.c.source == bindparam("source"), _DOCUMENT.c.hidden)
+_MIRRORED_AT = select(_SOURCE.c.mirrored_at).where(_SOURCE.c.name == bindparam("source"))
 _CITED = (
     select(_PASSAGE.c.revision, _PASSAGE.c.ordinal, _REVISION.c.version, _REVISION.c.sealed, _PASSAGE.c.text)
     .join(_REVISION, _REVISION.c.id == _PASSAGE.c.revision)
@@ -187,11 +188,19 @@ def hide_all(session: Session, source: SourceName) -> None:
 
 
 def reassign(session: Session, source: SourceName, accesses: Mapping[DocumentId, Access]) -> None:
-    """Give documents, and what came in them, other readers; hide them until a generation that knows is published."""
-    if accesses:
+    """Give documents, and what came in them, other readers; hide them until a generation that knows is published.
+
+    Of a source whose permissions were mirrored later than these were told, nothing is changed.
+    """
+    mirrored_at = _time(session.connection().execute(_MIRRORED_AT, {"source": source}).scalar())
+    rows = [
+        {"document": document} | _access_values(access)
+        for document, access in accesses.items()
+        if not (access.as_of and mirrored_at and mirrored_at > access.as_of)
+    ]
+    if rows:
         named: BindParameter[str] = bindparam("document")
         statement = update(_DOCUMENT).where((_DOCUMENT.c.id == named) | (_DOCUMENT.c.parent == named))
-        rows = [{"document": document} | _access_values(access) for document, access in accesses.items()]
         session.connection().execute(statement.values(hidden=True), rows)
         _mark_unpublished(session.connection(), source)
 
@@ -285,10 +294,12 @@ def _put(connection: Connection, document: Document, listing: str | None = None)
     columns = [_DOCUMENT.c[name] for name in ("hidden", "state", "allow", "deny", "acl_as_of")]
     before = connection.execute(select(*columns).where(_DOCUMENT.c.id == document.id)).first()
     access = _access_values(document.access)
-    mirrored_at = connection.execute(select(_SOURCE.c.mirrored_at).where(_SOURCE.c.name == document.source)).scalar()
-    if document.access.as_of and mirrored_at and datetime.fromisoformat(mirrored_at) > document.access.as_of:
-        # The permissions were mirrored anew since this listing. What they said then holds; of a new document, nothing.
-        access |= {"allow": before.allow, "deny": before.deny} if before else {"allow": "[]", "deny": "[]"}
+    mirrored_at = _time(connection.execute(_MIRRORED_AT, {"source": document.source}).scalar())
+    if document.access.as_of and mirrored_at and mirrored_at > document.access.as_of:
+        # The permissions were mirrored anew since this listing. What they said then holds, of a new part what they said
+        # of its document; of a new document, nothing.
+        told = before or connection.execute(select(*columns).where(_DOCUMENT.c.id == document.parent)).first()
+        access |= {"allow": told.allow, "deny": told.deny} if told else {"allow": "[]", "deny": "[]"}
     indexed = document.state is DocumentState.INDEXED
     values = access | {
         "parent": document.parent,

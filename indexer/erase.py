@@ -17,7 +17,7 @@ from typing import Self
 from sqlalchemy import delete, select, update
 from sqlmodel import Session, SQLModel
 
-from indexer import catalog, revisions
+from indexer import catalog, joblog, revisions
 from indexer.content import open_description, open_text, open_vector
 from indexer.generation import Generation
 from indexer.keyring import KeyId
@@ -26,7 +26,7 @@ from indexer.seal import seal, unseal
 from indexer.tables import DocumentRow, DocumentState, ListedRow, PassageRow, PurgeRow, RevisionRow
 from indexer.workshop import Workshop
 from policies import ledger
-from policies.errors import IntegrityError
+from policies.errors import ConflictError, IntegrityError
 from policies.manifest import Source
 from policies.model import Action, AuditEvent, DocumentId, PolicyHash, SourceName
 from policies.purge import OUT_OF_REACH, Check, DueDocument, PurgePlan, Receipt, sign
@@ -223,7 +223,12 @@ def _tombstone(workshop: Workshop, source: Source, purge_id: str, order: _Order,
         objects=(source.name, purge_id, *order.versions),
         policy_hash=source.policy_hash,
     )
+    stale = ConflictError(
+        f"Documents of {source.name!r} were purged in between.", mend=f"Sync again: penstock sync {source.name}"
+    )
     with workshop.database.writing() as session:
+        # What an unfinished sync found listed holds names of documents, sealed with a key that lives as long as it.
+        joblog.end_listed(session, source.name, now=now, error=stale)
         catalog.remove(session, source.name, list(order.versions))
         _move(session, purge_id, Step.TOMBSTONED)
         ledger.append(session, event, now=now)

@@ -46,7 +46,8 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
 
 
-OPEN = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.PAUSED})
+UNDER_WAY = frozenset({JobState.QUEUED, JobState.RUNNING})
+OPEN = UNDER_WAY | {JobState.PAUSED}
 """The states of a job that has not ended."""
 
 
@@ -112,7 +113,7 @@ def ask(
     Raises:
         ConflictError: one of this kind is open on the source.
     """
-    for other in jobs(session, source=source, open_only=True):
+    for other in jobs(session, source=source, states=OPEN):
         if other.kind is kind:
             raise ConflictError(
                 f"A {kind} of {source!r} is {other.state} already: job {other.id}.",
@@ -135,14 +136,16 @@ def ask(
 
 
 def jobs(
-    session: Session, *, source: SourceName | None = None, open_only: bool = False, limit: int = 1000
+    session: Session,
+    *,
+    source: SourceName | None = None,
+    states: Iterable[JobState] = JobState,
+    limit: int | None = 1000,
 ) -> tuple[Job, ...]:
-    """Jobs, the youngest first."""
-    wanted: list[ColumnElement[bool]] = []
+    """Jobs in these states, the youngest first."""
+    wanted: list[ColumnElement[bool]] = [_JOB.c.state.in_([state.value for state in states])]
     if source is not None:
         wanted.append(_JOB.c.source == source)
-    if open_only:
-        wanted.append(_JOB.c.state.in_([state.value for state in OPEN]))
     statement = select(_JOB).where(*wanted).order_by(_JOB.c.asked_at.desc(), _JOB.c.id).limit(limit)
     return tuple(_job(row) for row in session.connection().execute(statement))
 
@@ -174,11 +177,11 @@ def latest(session: Session) -> dict[tuple[JobKind, SourceName], datetime]:
 
 
 def start(session: Session, job_id: JobId, *, now: datetime) -> None:
-    """Write down that a process works on a job, from the first time on."""
+    """Write down that a process works on a job, from the first time on. One that is paused or ended stays so."""
     started = func.coalesce(_JOB.c.started_at, now.isoformat())
     session.connection().execute(
         update(_JOB)
-        .where(_JOB.c.id == job_id, _JOB.c.state.in_([state.value for state in OPEN]))
+        .where(_JOB.c.id == job_id, _JOB.c.state.in_([state.value for state in UNDER_WAY]))
         .values(state=JobState.RUNNING.value, started_at=started)
     )
 
@@ -196,13 +199,28 @@ def move(session: Session, job_id: JobId, state: JobState, *, among: Iterable[Jo
         )
 
 
-def end(session: Session, job_id: JobId, state: JobState, *, now: datetime, error: PenstockError | None = None) -> None:
-    """Write down how a job ended, and forget what it found listed. A job that ended stays as it was."""
+def end(
+    session: Session,
+    job_id: JobId,
+    state: JobState,
+    *,
+    now: datetime,
+    error: PenstockError | None = None,
+    among: Iterable[JobState] = OPEN,
+) -> None:
+    """Write down how a job ended, and forget what it found listed. One in none of the states `among` stays as it is."""
     failure = {"code": error.code, "message": error.message, "mend": error.mend} if error else None
     values = {"state": state.value, "ended_at": now.isoformat(), "error": json.dumps(failure) if failure else None}
-    open_ = _JOB.c.state.in_([each.value for each in OPEN])
-    session.connection().execute(update(_JOB).where(_JOB.c.id == job_id, open_).values(**values))
-    session.connection().execute(delete(_LISTED).where(_LISTED.c.job == job_id))
+    open_ = _JOB.c.state.in_([each.value for each in among])
+    if session.connection().execute(update(_JOB).where(_JOB.c.id == job_id, open_).values(**values)).rowcount:
+        session.connection().execute(delete(_LISTED).where(_LISTED.c.job == job_id))
+
+
+def end_listed(session: Session, source: SourceName, *, now: datetime, error: PenstockError) -> None:
+    """End the jobs on a source that keep what they found listed. Nobody may be at work on it."""
+    statement = select(_JOB.c.id).where(_JOB.c.source == source, _JOB.c.key.is_not(None))
+    for job_id in session.connection().execute(statement).scalars().all():
+        end(session, JobId(job_id), JobState.FAILED, now=now, error=error)
 
 
 def begin_listing(session: Session, job_id: JobId, key: KeyId) -> None:
@@ -280,8 +298,18 @@ def keys(session: Session) -> frozenset[KeyId]:
 
 
 def forget_ended(session: Session, *, before: datetime) -> tuple[JobId, ...]:
-    """Delete the records of jobs that ended before an instant; their ids."""
-    ended = select(_JOB.c.id).where(_JOB.c.ended_at < before.isoformat())
+    """Delete the records of jobs that ended before an instant; their ids.
+
+    The last of a kind on a source stays: by it the schedules know what was done.
+    """
+    younger = _JOB.alias("younger")
+    last = ~(
+        select(younger.c.id)
+        .where(younger.c.kind == _JOB.c.kind, younger.c.source == _JOB.c.source)
+        .where(younger.c.asked_at > _JOB.c.asked_at)
+        .exists()
+    )
+    ended = select(_JOB.c.id).where(_JOB.c.ended_at < before.isoformat(), ~last)
     ids = tuple(map(JobId, session.connection().execute(ended).scalars()))
     session.connection().execute(delete(_JOB).where(_JOB.c.id.in_(ids)))
     return ids

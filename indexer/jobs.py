@@ -9,7 +9,7 @@ from sqlmodel import Session
 from indexer import joblog
 from indexer.database import Database
 from indexer.durable import Queues
-from indexer.joblog import OPEN, JobId, JobKind, JobState
+from indexer.joblog import OPEN, UNDER_WAY, JobId, JobKind, JobState
 from policies import ledger
 from policies.errors import DependencyError
 from policies.model import Action, AuditEvent, SourceName
@@ -70,9 +70,7 @@ class Jobs:
         Raises:
             ConflictError: it is neither queued nor running.
         """
-        self._move(
-            job, JobState.PAUSED, among={JobState.QUEUED, JobState.RUNNING}, action=Action.JOB_PAUSED, actor=actor
-        )
+        self._move(job, JobState.PAUSED, among=UNDER_WAY, action=Action.JOB_PAUSED, actor=actor)
         self.queues.stop(job)
 
     def resume(self, job: JobId, *, actor: str) -> None:
@@ -93,10 +91,14 @@ class Jobs:
         self._move(job, JobState.CANCELLED, among=OPEN, action=Action.JOB_CANCELLED, actor=actor)
         self.queues.stop(job)
 
+    def offer_again(self, job: JobId, kind: JobKind) -> None:
+        """Have any worker go on with a job that stopped unrecorded. Nobody must be at work on it."""
+        self.queues.offer_stopped(job, queue=_queue(kind))
+
     def reconcile(self) -> None:
         """Offer again what was written down and never offered, or resumed and not; end what the queues have ended."""
         with self.database.reading() as session:
-            open_jobs = joblog.jobs(session, open_only=True)
+            open_jobs = joblog.jobs(session, states=OPEN, limit=None)
         standings = self.queues.standings(job.id for job in open_jobs)
         for job in open_jobs:
             standing = standings.get(job.id)
@@ -111,7 +113,8 @@ class Jobs:
                 # The catalog or the database of the jobs is not the one that this job was last seen in.
                 lost = DependencyError("The job was lost.", mend="Start it again; what it stored is kept.")
                 with self.database.writing() as session:
-                    joblog.end(session, job.id, JobState.FAILED, now=self.clock(), error=lost)
+                    # Only if it is still as it was when the queues were asked.
+                    joblog.end(session, job.id, JobState.FAILED, now=self.clock(), error=lost, among={job.state})
 
     def close(self) -> None:
         """Let go of the database."""

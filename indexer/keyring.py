@@ -187,8 +187,8 @@ class Keyring:
         names += [_key_id(KeyKind.NEEDLES, purge)] if purge else []
         destroyed = 0
         with self.database.writing() as session:
-            for name in names:
-                destroyed += session.connection().execute(delete(_KEY).where(_KEY.c.id == name)).rowcount
+            for some in batched(names, MAX_VARIABLES):
+                destroyed += session.connection().execute(delete(_KEY).where(_KEY.c.id.in_(some))).rowcount
         self.database.checkpoint()
         return destroyed
 

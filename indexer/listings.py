@@ -26,6 +26,12 @@ def see(session: Session, marks: Mapping[DocumentId, str]) -> None:
         session.connection().execute(statement, rows)
 
 
+def unsee(session: Session, source: SourceName, marks: Iterable[str]) -> None:
+    """Forget what listings of these marks named: one that begins again must not rely on what it saw before."""
+    named = and_(_DOCUMENT.c.source == source, _DOCUMENT.c.listed_by.in_(list(marks)))
+    session.connection().execute(update(_DOCUMENT).where(named).values(listed_by=""))
+
+
 def missing(session: Session, source: SourceName, *, listing: str, gone: str, complete: bool) -> tuple[DocumentId, ...]:
     """The documents that a listing named as gone, or, where it is complete, did not name; and parts without a parent.
 
@@ -54,9 +60,10 @@ def listed(session: Session, source: SourceName, *, cursor: bytes | None, at: da
     session.connection().execute(update(_SOURCE).where(_SOURCE.c.name == source).values(**values))
 
 
-def mirror(session: Session, source: SourceName, *, at: datetime) -> None:
-    """Note the instant of which the origin's permissions are known for every document."""
-    session.connection().execute(update(_SOURCE).where(_SOURCE.c.name == source).values(mirrored_at=at.isoformat()))
+def mirror(session: Session, source: SourceName, *, at: datetime | None) -> None:
+    """Note the instant of which the origin's permissions are known for every document, None for no instant."""
+    mirrored_at = at.isoformat() if at else None
+    session.connection().execute(update(_SOURCE).where(_SOURCE.c.name == source).values(mirrored_at=mirrored_at))
 
 
 def retry(session: Session, source: SourceName, ids: Iterable[DocumentId]) -> None:

@@ -57,8 +57,14 @@ class _Mirroring:
         began = workshop.clock()
         told = self._told(began)
         with workshop.database.writing() as session:
-            if (catalog.require(session, source.name).mirrored_at or began) > began:
-                # A sync that began later has mirrored them meanwhile.
+            registered = catalog.require(session, source.name)
+            if registered.policy_hash != source.policy_hash:
+                raise ConflictError(
+                    f"Another manifest of {source.name!r} was put in force.", mend="Run the same command again."
+                )
+            now = workshop.clock()
+            if registered.mirrored_at and began < registered.mirrored_at <= now:
+                # A sync that began later has mirrored them meanwhile. (Behind the present: the clock was ahead.)
                 joblog.end(session, self._job.id, JobState.FINISHED, now=workshop.clock())
                 return
             known = catalog.documents(session, source.name)
@@ -68,10 +74,12 @@ class _Mirroring:
                 for document in known.values()
                 if document.parent is None
                 and document.state is DocumentState.INDEXED
+                # A sync that began later has been told of this one, and of others not yet.
+                and not (document.access.as_of and began < document.access.as_of <= now)
                 and not same_readers(document.access, told.get(document.id, nobody))
             }
-            catalog.reassign(session, source.name, changed)
             listings.mirror(session, source.name, at=began)
+            catalog.reassign(session, source.name, changed)
             joblog.count(session, self._job.id, {"changed": len(changed), "unchanged": len(told.keys() & known.keys())})
             event = AuditEvent(
                 actor=self._job.actor,

@@ -4,6 +4,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 
+class StoppedError(Exception):
+    """The job was paused or ended while a step of it ran. What the step stored stays."""
+
+
 class Run(Protocol):
     """The work of a job. Each method can be repeated: what was done is not done again."""
 

@@ -13,10 +13,12 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
+from sqlmodel import Session
+
 from connectors.base import Change, Connector, Cursor, Delete, Finished, Refused, SourceDocument, Upsert
 from indexer import catalog, joblog, listings
-from indexer.joblog import Job, JobId, JobState
-from indexer.run import Run
+from indexer.joblog import UNDER_WAY, Job, JobId, JobState
+from indexer.run import Run, StoppedError
 from indexer.seal import Key, seal, unseal
 from indexer.tables import DocumentState
 from indexer.take import NOBODY, Outcome, Taken, Taker, same_readers
@@ -63,6 +65,12 @@ def opened(workshop: Workshop, source: Source, connector: Connector, job: Job) -
             f"Nothing of {source.name!r} ({source.state}) may be taken in here and now: {SENTENCES[refusal.reason]}",
             mend="Mend its manifest or the place where this runs, then sync again. What is indexed was left as it is.",
         )
+    listed_under = job.notes.get("policy_hash", source.policy_hash)
+    if listed_under != source.policy_hash:
+        raise RefusedError(
+            f"Another manifest of {source.name!r} was put in force since job {job.id} listed its documents.",
+            mend=f"Sync again: penstock sync {source.name}",
+        )
     with workshop.sole_writer(source) as fenced:
         yield _SyncRun(fenced, source, connector, job)
 
@@ -92,12 +100,19 @@ class _SyncRun:
             job, registered = joblog.job(session, self._job.id), catalog.require(session, source.name)
         if job.total is not None:
             return job.total
+        self._taker.look()
         began = workshop.clock()
         if job.key is None:
             workshop.record(source, job.actor, Action.SYNC_STARTED, {"job": job.id})
         key_id, key = workshop.keyring.new_document_key(source.name)
         with workshop.database.writing() as session:
             joblog.begin_listing(session, job.id, key_id)
+            listings.unsee(session, source.name, [job.id, _gone(job.id)])
+            mirrored_at = catalog.require(session, source.name).mirrored_at
+            if mirrored_at and mirrored_at > began:
+                # The clock was ahead then, so nobody knows how old they are.
+                mirrored_at = None
+                listings.mirror(session, source.name, at=None)
         listing = self._connector.list(self._cursor(registered, began))
         pending, finished = 0, None
         while batch := list(islice(listing, BATCH)):
@@ -107,13 +122,28 @@ class _SyncRun:
         complete = finished is not None and finished.complete
         with workshop.database.writing() as session:
             known = sum(document.parent is None for document in self._taker.known.values())
-            notes = {"complete": complete, "began": began.isoformat(), "known": known}
+            notes = {
+                "complete": complete,
+                "began": began.isoformat(),
+                "known": known,
+                "policy_hash": source.policy_hash,
+            }
             joblog.end_listing(session, job.id, pending, notes)
             if finished is not None and finished.cursor is not None:
                 joblog.list_documents(session, job.id, [(_CURSOR, _seal_cursor(key, job.id, finished.cursor))])
-            if complete and source.mirrors_access:
+            # Where they were mirrored meanwhile, that holds: it may know of a later change, or have undone one.
+            undisturbed = catalog.require(session, source.name).mirrored_at == mirrored_at
+            if complete and source.mirrors_access and undisturbed:
+                self._hide_unlisted(session, began)
                 listings.mirror(session, source.name, at=began)
         return pending
+
+    def _hide_unlisted(self, session: Session, began: datetime) -> None:
+        """Have nobody read what the origin does not name, whether or not it may be removed: nothing is known of it."""
+        source, listing = self._source, self._job.id
+        unlisted = listings.missing(session, source.name, listing=listing, gone=_gone(listing), complete=True)
+        readable = [document for document in unlisted if self._taker.known[document].access.allow]
+        catalog.reassign(session, source.name, dict.fromkeys(readable, replace(NOBODY, as_of=began)))
 
     def do(self, unit: int) -> str:
         """Take in one document. What became of it."""
@@ -187,6 +217,8 @@ class _SyncRun:
             ordinal = first + len(pending)
             pending.append((ordinal, _seal_listed(key, job.id, ordinal, _Listed(item=item, access=access))))
         with workshop.database.writing() as session:
+            if joblog.job(session, job.id).state not in UNDER_WAY:
+                raise StoppedError
             listings.see(session, marks)
             catalog.reassign(session, source.name, readers)
             for taken in settled:

@@ -1,5 +1,6 @@
 """One listed document on its way into the catalog: admitted, fetched, ingested with what it holds, or quarantined."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from connectors.base import Connector, Refused, SourceDocument
-from indexer import catalog, listings
+from indexer import catalog, listings, ocr
 from indexer.content import open_text, open_vector
 from indexer.formats.elements import Part
 from indexer.ingest import Origin, empty_revision, fingerprint, ingest
@@ -27,9 +28,14 @@ MAX_PART_DEPTH: Final = 3
 """Chosen: a file in a forwarded mail in a mail. What lies deeper is counted as skipped."""
 MAX_PARTS: Final = 2000
 """Of one document, at whatever depth; a mailbox in one file is the largest (chosen)."""
+MAX_PARTS_S: Final = 900.0
+"""Chosen: for so long the parts of one document are taken, then no other is begun; ordinary ones take milliseconds."""
 NOBODY: Final = Access(allow=frozenset(), deny=frozenset())
-_PASSING = frozenset({"unreadable", "changed", "timeout", "crashed", "out_of_memory", "redaction_timeout"})
-"""Reasons that may be gone the next time. An indexed document is kept as it was, and a quarantined one tried again."""
+_PASSING = frozenset({"unreadable", "changed", "gone", "timeout", "crashed", "out_of_memory", "redaction_timeout"})
+"""Reasons that may be gone the next time. An indexed document is kept as it was, and a quarantined one tried again.
+
+What is gone when it is fetched was there when it was listed: the next complete listing says whether it is.
+"""
 _WITHOUT_A_NAME = frozenset({Reason.RETENTION_PASSED.value, "tombstoned", listings.DROPPED})
 """Reasons for which not even the name of a document is kept: nobody may look at it any more."""
 
@@ -62,6 +68,7 @@ class _Whole:
     document: DocumentId
     ingested: datetime
     path: tuple[int, ...] = ()
+    until_s: float = field(default_factory=lambda: time.monotonic() + MAX_PARTS_S)
     parts: set[DocumentId] = field(default_factory=set)
 
 
@@ -78,15 +85,28 @@ class Taker:
         self._connector = connector
         self._listing = listing
         self._retry = retry
+        self._passing = _PASSING | ({"no_ocr"} if ocr.available() else set())
         self._tombstones = workshop.keyring.tombstones()
         self._keys = workshop.keyring.document_key_ids()
-        with workshop.database.reading() as session:
-            self.known = catalog.documents(session, source.name)
+        self.look()
+
+    def look(self) -> None:
+        """See what the catalog knows of the source now."""
+        with self._workshop.database.reading() as session:
+            self.known = catalog.documents(session, self._source.name)
+        # A part is looked at when its document is.
+        self._with_unsettled_parts = {
+            known.parent
+            for known in self.known.values()
+            if known.parent
+            and known.state is DocumentState.QUARANTINED
+            and (self._retry or known.reason in self._passing)
+        }
 
     @property
     def unsettled(self) -> bool:
         """Whether there are documents that must be looked at again even where their origin says nothing of them."""
-        return any(not self._is_settled(known) for known in self.known.values())
+        return any(not self._is_settled(known) for known in self.known.values() if known.parent is None)
 
     def settle(self, item: SourceDocument | Refused, access: Access) -> Taken | None:
         """What becomes of a document that is as it was by what its origin says of it; None where it must be taken."""
@@ -209,7 +229,7 @@ class Taker:
         if len(whole.path) >= MAX_PART_DEPTH:
             return len(parts)
         for number, part in enumerate(parts, start=1):
-            if len(whole.parts) >= MAX_PARTS:
+            if len(whole.parts) >= MAX_PARTS or time.monotonic() > whole.until_s:
                 return len(parts) - number + 1
             self._take_part(item, part, number, access, replace(whole, path=(*whole.path, number)))
         return 0
@@ -265,12 +285,14 @@ class Taker:
         return (fingerprint_of(item.stamp) if item.stamp else "0" * 24) + fingerprint_of(item.name, item.uri)
 
     def _is_settled(self, known: catalog.Document) -> bool:
-        """Whether the same bytes would come to the same end."""
+        """Whether the same bytes would come to the same end, and so would all that lies in them."""
         if known.reason == listings.DROPPED:
             return True
         if known.revision.fingerprint != self.made_by or known.revision.id not in self._keys:
             return False
-        final = known.stage == "parse" and known.reason not in _PASSING
+        if known.id in self._with_unsettled_parts:
+            return False
+        final = known.stage in {"parse", "split"} and known.reason not in self._passing
         return known.state is DocumentState.INDEXED or (final and not self._retry)
 
     def _leave(self, known: catalog.Document, item: SourceDocument, access: Access, *, stamp: str) -> Taken:

@@ -1,5 +1,6 @@
 """Running jobs: those asked for, those that dead workers left, and those that schedules start."""
 
+import math
 import os
 import threading
 import time
@@ -16,10 +17,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop
 from connectors.patience import patiently
 from indexer import catalog, joblog
 from indexer.durable import Executor, step
-from indexer.joblog import OPEN, Job, JobId, JobKind, JobState
+from indexer.joblog import OPEN, UNDER_WAY, Job, JobId, JobKind, JobState
 from indexer.jobs import CONTENT, PERMISSIONS, Jobs
 from indexer.liveness import DeathWatch, host
-from indexer.run import Run
+from indexer.run import Run, StoppedError
 from indexer.schedules import due
 from policies.errors import ConflictError, DependencyError, IntegrityError, PenstockError
 from policies.manifest import parse
@@ -32,6 +33,8 @@ KEPT: Final = timedelta(days=30)
 LOCK_PATIENCE_S: Final = 300.0
 """Chosen: how long a job waits for whoever else is at work on its source."""
 WATCH_S: Final = 0.2
+RECORDING_PATIENCE_S: Final = 2.0
+"""Chosen: how long the record of an end may take that is milliseconds away, unless the disk is full."""
 ATTEMPTS: Final = 5
 
 T = TypeVar("T")
@@ -41,6 +44,14 @@ Open = Callable[[Job], AbstractContextManager[Run]]
 
 class _StopError(BaseException):
     """This process is about to end, and the job is left to be gone on with."""
+
+
+class _StepError(BaseException):
+    """A step failed. No Exception: DBOS records those, and a job that is gone on with would fail of it again."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 @dataclass
@@ -56,8 +67,13 @@ class Worker:
     name: str
     heartbeat_s: float = HEARTBEAT_S
     _ending: threading.Event = field(default_factory=threading.Event)
+    _gone: threading.Event = field(default_factory=threading.Event)
     _steps: threading.Condition = field(default_factory=threading.Condition)
     _in_step: int = 0
+    _left: dict[JobId, float] = field(default_factory=dict)
+    """The jobs that this process came to the end of, with when, until that is seen to be recorded."""
+    _busy: dict[JobId, ConflictError] = field(default_factory=dict)
+    """Why those of them stopped that found their source in other hands for too long."""
     _open: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
@@ -65,6 +81,11 @@ class Worker:
 
     def __enter__(self) -> Self:
         self._beat()
+        beating = threading.Thread(target=self._keep_beating, daemon=True)
+        beating.start()
+        # The last to go: who stops beating is taken for dead, and a step can take a while to come to its end.
+        self._open.callback(beating.join)
+        self._open.callback(self._gone.set)
         queues = (CONTENT, PERMISSIONS)
         self._executor = Executor(
             self.jobs.queues.engine,
@@ -74,9 +95,6 @@ class Worker:
             poll_s=self.heartbeat_s / 10,
         )
         self._open.enter_context(self._executor)
-        beating = threading.Thread(target=self._keep_beating, daemon=True)
-        beating.start()
-        self._open.callback(beating.join)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -101,10 +119,11 @@ class Worker:
 
         Raises:
             ConflictError: a live process has one of this kind open on the source, or it is paused.
+            DependencyError: what became of it could not be written down; it is gone on with when it is asked for again.
         """
         self.jobs.reconcile()
         with self.jobs.database.reading() as session:
-            left = [job for job in joblog.jobs(session, source=source, open_only=True) if job.kind is kind]
+            left = [job for job in joblog.jobs(session, source=source, states=OPEN) if job.kind is kind]
         if left:
             self._adopt(left[0])
             job_id = left[0].id
@@ -115,8 +134,16 @@ class Worker:
             with self.jobs.database.reading() as session:
                 job = joblog.job(session, job_id)
             watch(job)
-            if (job.state not in OPEN or job.state is JobState.PAUSED) and not self._is_at_work(job_id):
+            overdue = self._is_overdue(job_id)
+            if (job.state not in OPEN or job.state is JobState.PAUSED) and (overdue or not self._is_at_work(job_id)):
                 return job
+            if overdue and job_id in self._busy:
+                raise self._busy[job_id]
+            if overdue:
+                raise DependencyError(
+                    f"The {job.kind} of {job.source!r} stopped, and that could not be written down.",
+                    mend="See that the disk is not full, then run the same command again: it goes on where it was.",
+                )
             time.sleep(WATCH_S)
 
     def serve(self, stop: threading.Event) -> None:
@@ -126,21 +153,34 @@ class Worker:
             try:
                 self.jobs.reconcile()
                 self._adopt_all()
+                self._offer_overdue()
                 self._start_due()
                 if self.jobs.clock() - pruned > timedelta(hours=1):
                     pruned = self.jobs.clock()
                     self._prune()
-            except (DependencyError, ConflictError):
-                # The database is away or busy. Whatever is due is still due at the next look.
+            except PenstockError:
+                # The database is away or busy, or its password file is just rewritten. What is due stays due.
                 continue
 
     def _work(self, job: JobId) -> None:
         """The workflow: a job from its first step, or from behind the last that is recorded."""
+        self._left.pop(job, None)
+        self._busy.pop(job, None)
+        try:
+            self._do(job)
+        finally:
+            self._left[job] = time.monotonic()
+
+    def _do(self, job: JobId) -> None:
         try:
             with self._opened(job) as run:
+                if run is None:
+                    return
                 for unit in range(self._step("prepare", run.prepare)):
                     self._step("do", partial(run.do, unit))
                 self._step("finish", run.finish)
+        except StoppedError:
+            raise _StopError from None
         except PenstockError as error:
             self._fail(job, error)
         except OSError as error:
@@ -158,26 +198,33 @@ class Worker:
             raise
 
     @contextmanager
-    def _opened(self, job_id: JobId) -> Iterator[Run]:
-        """The run of a job, as soon as nobody else is at work on its source."""
+    def _opened(self, job_id: JobId) -> Iterator[Run | None]:
+        """The run of a job, as soon as nobody else is at work on its source; None where it was paused or has ended."""
         with self.jobs.database.writing() as session:
             joblog.start(session, job_id, now=self.jobs.clock())
             job = joblog.job(session, job_id)
         if job.state is not JobState.RUNNING:
-            raise ConflictError(f"Job {job_id} is {job.state}.", mend="See how it stands with: penstock jobs")
+            yield None
+            return
         opener = self.openers[job.kind]
-        run: AbstractContextManager[Run] = Retrying(
+        patience = Retrying(
             retry=retry_if_exception_type(ConflictError),
             wait=wait_exponential_jitter(multiplier=WATCH_S, max=self.heartbeat_s / 2),
             stop=stop_after_delay(LOCK_PATIENCE_S),
             reraise=True,
-        )(_entered, opener, job)
+        )
+        try:
+            run: AbstractContextManager[Run] = patience(_entered, opener, job)
+        except ConflictError as error:
+            # Whoever has it may be at work on this very job. It did not fail: it is tried again, by any worker.
+            self._busy[job_id] = error
+            raise _StopError from None
         with run as entered:
             yield entered
 
     def _fail(self, job: JobId, error: PenstockError) -> None:
         with self.jobs.database.writing() as session:
-            joblog.end(session, job, JobState.FAILED, now=self.jobs.clock(), error=error)
+            joblog.end(session, job, JobState.FAILED, now=self.jobs.clock(), error=error, among=UNDER_WAY)
 
     def _step(self, name: str, call: Callable[[], T]) -> T:
         """A recorded step of the present job. None begins once this process is about to end."""
@@ -187,6 +234,8 @@ class Worker:
             self._in_step += 1
         try:
             return step(name, partial(_patiently, call))
+        except _StepError as failed:
+            raise failed.error from None
         finally:
             with self._steps:
                 self._in_step -= 1
@@ -198,12 +247,25 @@ class Worker:
         away = standing is None or standing.waits or standing.stopped or standing.ended
         return not away and standing is not None and standing.executor == self.name
 
+    def _is_overdue(self, job: JobId) -> bool:
+        return time.monotonic() - self._left.get(job, math.inf) > RECORDING_PATIENCE_S
+
+    def _offer_overdue(self) -> None:
+        """Offer again what stopped in this process without a record of that: the disk was full then."""
+        for job in [job for job in list(self._left) if self._is_overdue(job)]:
+            if self._is_at_work(job):
+                with self.jobs.database.reading() as session:
+                    kind = joblog.job(session, job).kind
+                self.jobs.offer_again(job, kind)
+            self._left.pop(job, None)
+
     def _adopt_all(self) -> None:
         """Take the jobs of dead workers to be gone on with by any live one."""
+        holders = self.jobs.queues.held_by()  # first: whoever begins to hold something has said before that it lives
         with self.jobs.database.reading() as session:
             workers = joblog.workers(session)
-        live = {worker.id for worker in workers if worker.id == self.name or not self._watch.is_dead(worker)}
-        dead = self.jobs.queues.held_by() - live
+        live = {self.name, *(worker.id for worker in workers if not self._watch.is_dead(worker))}
+        dead = holders - live
         if dead:
             self._executor.recover(dead)
         for worker in workers:
@@ -243,7 +305,7 @@ class Worker:
             sources = [parse(held.manifest, path="catalog") for held in catalog.registrations(session)]
             latest = joblog.latest(session)
         for kind, source, tick in due(sources, latest, now):
-            with suppress(ConflictError):
+            with suppress(ConflictError):  # one is open
                 self.jobs.ask(kind, source, actor="scheduler", options={}, job=self.tick_id(kind, source, tick))
 
     def _prune(self) -> None:
@@ -253,8 +315,8 @@ class Worker:
             self.jobs.queues.forget(ids)
 
     def _keep_beating(self) -> None:
-        while not self._ending.wait(self.heartbeat_s / 3):
-            with suppress(DependencyError, ConflictError):
+        while not self._gone.wait(self.heartbeat_s / 3):
+            with suppress(PenstockError):
                 self._beat()
 
     def _beat(self) -> None:
@@ -288,7 +350,10 @@ def _patiently(call: Callable[[], T]) -> T:
         stop=stop_after_attempt(ATTEMPTS),
         reraise=True,
     )
-    for attempt in busy:
-        with attempt:
-            return patiently(call)
+    try:
+        for attempt in busy:
+            with attempt:
+                return patiently(call)
+    except Exception as error:
+        raise _StepError(error) from error
     raise AssertionError

@@ -116,6 +116,7 @@ def drop(
     Example: [bold]penstock quarantine drop handbook --reason empty[/bold]
     """
     from indexer import listings
+    from indexer.tables import RevisionRow
 
     if not documents and reason is None:
         raise RefusedError("It must be clear which documents are meant.", mend="Name them, or give a --reason.")
@@ -123,6 +124,7 @@ def drop(
         registered, meant = _meant(opened, source, documents or [], reason)
         confirm(f"Drop {len(meant)} quarantined documents of {source}?", yes=yes)
         _change(opened, registered, meant, listings.drop, Action.QUARANTINE_DROPPED)
+        opened.database.checkpoint(RevisionRow)  # the names, out of its files too
     say(f"{source}: {len(meant)} documents dropped.")
 
 

@@ -63,7 +63,7 @@ class _Standing:
             documents = list(catalog.documents(session, registered.name).values())
             self.counts = catalog.counts(session, registered.name)
             self.confidence = _confidence(opened, session, registered)
-            jobs = joblog.jobs(session, source=registered.name)
+            jobs = joblog.jobs(session, source=registered.name, limit=None)
         self.open_jobs = [job for job in jobs if job.state in OPEN]
         ended = (job for job in jobs if job.kind is JobKind.SYNC and job.state not in OPEN)
         self.last_sync = next(ended, None)

@@ -102,8 +102,7 @@ class Desk:
     def listing(self, *, source: SourceName | None, state: JobState | None, limit: int) -> tuple[Job, ...]:
         """Jobs, the youngest first, at most `limit`."""
         with self.database.reading() as session:
-            found = joblog.jobs(session, source=source)
-        return tuple(job for job in found if state in {None, job.state})[:limit]
+            return joblog.jobs(session, source=source, states=JobState if state is None else {state}, limit=limit)
 
     def job(self, job: JobId) -> Job:
         """One job.
@@ -186,7 +185,7 @@ class Desk:
             self.jobs.ask(JobKind.SYNC, source, actor=_actor(operator), options=options, job=claimed.job)
         except ConflictError as error:
             with self.database.reading() as session:
-                found = joblog.jobs(session, source=source, open_only=True)
+                found = joblog.jobs(session, source=source, states=joblog.OPEN)
             others = [job for job in found if job.kind is JobKind.SYNC and job.id != claimed.job]
             raise _conflict(others) from error
         return self.job(claimed.job)

@@ -19,6 +19,7 @@ _AGE = re.compile(r"P(?:[0-9]{1,3}D)?(?:T(?=[0-9])(?:[0-9]{1,4}H)?(?:[0-9]{1,5}M
 MAX_AGE = timedelta(days=7)
 """Chosen: permissions mirrored longer ago than a week say little about who may read now."""
 _CRON_FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _CRON_PART = re.compile(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?")
 
 
@@ -84,24 +85,31 @@ def _day(value: object) -> object:
 
 def _cron(text: str) -> str:
     fields = text.split()
-    if len(fields) != len(_CRON_FIELDS) or not all(map(_is_cron_field, fields, _CRON_FIELDS)):
+    values = list(map(_cron_values, fields, _CRON_FIELDS))
+    if len(fields) != len(_CRON_FIELDS) or not all(values):
         raise refused(
             f"{text!r} is not a schedule.",
             'Write the five fields of cron in quotes: minute, hour, day, month, weekday, such as "*/15 * * * *".',
         )
+    _, _, days, months, _ = values
+    if fields[-1] == "*" and min(days) > max(_MONTH_DAYS[month - 1] for month in months):
+        raise refused(f"{text!r} names a day that no year has.", "Name a day that the month has.")
     return text
 
 
-def _is_cron_field(field: str, bounds: tuple[int, int]) -> bool:
+def _cron_values(field: str, bounds: tuple[int, int]) -> frozenset[int]:
+    """The values that a field of cron names, none where it is not one."""
     low, high = bounds
+    values: set[int] = set()
     for part in field.split(","):
         found = _CRON_PART.fullmatch(part)
         if found is None:
-            return False
+            return frozenset()
         first, last = int(found[1] or low), int(found[2] or found[1] or high)
         if not low <= first <= last <= high:
-            return False
-    return True
+            return frozenset()
+        values.update(range(first, last + 1, int(found[3] or 1)))
+    return frozenset(values)
 
 
 def _sorted(values: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -82,6 +83,7 @@ def main() -> int:
             rows: list[dict[str, Any]] = []
             while sum(row["killed"] for row in rows) < arguments.kills and len(rows) < 3 * arguments.kills:
                 rows.append(_killed(world, chance, len(rows)))
+                print(f"\r{len(rows)} processes", end="", file=sys.stderr, flush=True)
             reads, wrong = reader()
     real_rows, answers = real.kills(arguments.real, chance) if arguments.real else ([], 0)
     killed, really_killed = sum(row["killed"] for row in rows), sum(row.killed for row in real_rows)

@@ -6,20 +6,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from dbos._sys_db import SystemDatabase
 from sqlalchemy import text as text_of
+from sqlmodel import Session
 
 from indexer import joblog
 from indexer import mirror as mirrors
 from indexer import sync as syncs
+from indexer import worker as workers
+from indexer.database import Database
 from indexer.joblog import OPEN, Job, JobId, JobKind, JobState
 from indexer.jobs import Jobs
 from indexer.reconcile import verify
+from indexer.schedules import due
 from indexer.worker import Worker
-from policies.errors import ConflictError, RefusedError
+from policies.errors import ConflictError, DependencyError, RefusedError, SettingsError
 from policies.manifest import Source
 from policies.model import SourceName
 from tests import catalogs, postgres
@@ -118,6 +123,151 @@ def test_a_job_that_fails_says_why(bench: Bench, source: Source) -> None:
         job = run(worker, source)
     assert job.state is JobState.FAILED
     assert job.failure == joblog.Failure(code="refused", message="The key was revoked.", mend="Make another.")
+
+
+@pytest.fixture
+def disk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Set, it is full: nothing can be written to the catalog, and no end of a job to the database of the jobs."""
+    full = threading.Event()
+    writing, outcome = Database.writing, SystemDatabase.update_workflow_outcome
+
+    @contextmanager
+    def writing_or_full(database: Database) -> Iterator[Session]:
+        if full.is_set() and database.name == bench.database.name:
+            raise DependencyError("The disk is full.", mend="Make room.")
+        with writing(database) as session:
+            yield session
+
+    def outcome_or_full(*arguments: object, **named: object) -> None:
+        if full.is_set():
+            raise OSError
+        outcome(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Database, "writing", writing_or_full)
+    monkeypatch.setattr(SystemDatabase, "update_workflow_outcome", outcome_or_full)
+    yield full
+    full.clear()
+
+
+def test_a_command_ends_on_a_full_disk_and_the_next_one_goes_on(
+    bench: Bench, source: Source, disk: threading.Event
+) -> None:
+    bench.origin.on_fetch = lambda origin_id: disk.set() if origin_id == "03.md" else None
+    with (
+        jobs_of(bench) as jobs,
+        worker_of(bench, jobs, source) as worker,
+        pytest.raises(DependencyError, match="could not be written down"),
+    ):
+        run(worker, source)
+    disk.clear()
+    bench.origin.on_fetch = lambda _: None
+    with jobs_of(bench, first=2000) as jobs, worker_of(bench, jobs, source, name="two") as worker:
+        assert run(worker, source).state is JobState.FINISHED
+    assert len(bench.served(source)) == 6
+
+
+def test_a_worker_goes_on_by_itself_when_a_full_disk_has_room_again(
+    bench: Bench, source: Source, disk: threading.Event
+) -> None:
+    bench.origin.on_fetch = lambda origin_id: disk.set() if origin_id == "03.md" else None
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker, serving(worker):
+        asked = jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})
+        assert disk.wait(20)
+        bench.origin.on_fetch = lambda _: None
+        until_left(worker, asked)
+        disk.clear()
+        assert until(bench, asked, ended, within_s=30).state is JobState.FINISHED
+    assert len(bench.served(source)) == 6
+
+
+def test_a_job_whose_source_is_in_other_hands_for_too_long_did_not_fail(
+    bench: Bench, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "LOCK_PATIENCE_S", 0.5)
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker:
+        with bench.database.exclusive(source.name), pytest.raises(ConflictError, match="is being worked on"):
+            run(worker, source)
+        with serving(worker), bench.database.exclusive(source.name):
+            asked = jobs.ask(JobKind.PERMISSIONS, source.name, actor=ACTOR, options={})
+            assert until(bench, asked, ended).state is JobState.FAILED  # there is nothing to mirror
+            assert [job.state for job in open_jobs(bench)] == [JobState.RUNNING]
+        with serving(worker):
+            (left,) = open_jobs(bench)
+            assert until(bench, left.id, ended).state is JobState.FINISHED
+
+
+def open_jobs(bench: Bench) -> tuple[Job, ...]:
+    with bench.database.reading() as session:
+        return joblog.jobs(session, states=OPEN)
+
+
+def test_a_worker_beats_on_after_any_error_and_never_takes_itself_for_dead(
+    bench: Bench, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat, troubles = joblog.beat, iter([SettingsError("The password file is empty.", mend="Fill it.")])
+
+    def stumbling(session: Session, worker: str, *, host: str, pid: int) -> None:
+        trouble = next(troubles, None)
+        if trouble is not None:
+            raise trouble
+        beat(session, worker, host=host, pid=pid)
+
+    with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker:
+        monkeypatch.setattr(joblog, "beat", stumbling)
+        with bench.database.writing() as session:
+            joblog.dismiss(session, "one")
+        bench.origin.on_fetch = lambda _: time.sleep(HEARTBEAT_S / 3)
+        with serving(worker):
+            asked = jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})
+            assert until(bench, asked, ended).state is JobState.FINISHED
+        with bench.database.reading() as session:
+            assert [living.id for living in joblog.workers(session)] == ["one"]
+    assert bench.origin.fetched == sorted(FILES)
+
+
+def test_a_job_that_is_paused_before_it_begins_stays_paused(bench: Bench, source: Source) -> None:
+    with jobs_of(bench) as jobs:
+        asked = jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})
+        jobs.pause(asked, actor=ACTOR)
+        with bench.database.writing() as session:
+            joblog.start(session, asked, now=bench.clock())
+            lost = DependencyError("It was lost.", mend="Ask again.")
+            joblog.end(session, asked, JobState.FAILED, now=bench.clock(), error=lost, among={JobState.RUNNING})
+        assert bench.job(asked).state is JobState.PAUSED
+        jobs.resume(asked, actor=ACTOR)
+        with worker_of(bench, jobs, source) as worker, serving(worker):
+            assert until(bench, asked, ended).state is JobState.FINISHED
+
+
+@pytest.mark.parametrize("schedule", ["0 0 29 2 *", "0 0 31 2,3 *", "0 0 31 2 1", "5/10 1-3 */7 * 0-6"])
+def test_a_schedule_that_a_manifest_may_have_has_times(schedule: str) -> None:
+    source = handbook.source(("*/15 * * * *", schedule))
+    assert len(list(due([source], {}, datetime(2026, 11, 21, tzinfo=UTC)))) == 1
+
+
+def test_schedules_go_on_when_the_clock_was_ahead(bench: Bench) -> None:
+    source = bench.apply()
+    now = bench.clock()
+    for asked in (None, now - timedelta(days=1), now + timedelta(days=1)):
+        latest = {} if asked is None else {(JobKind.SYNC, source.name): asked}
+        assert [kind for kind, _, _ in due([source], latest, now)] == [JobKind.SYNC]
+    assert not list(due([source], {(JobKind.SYNC, source.name): now}, now))
+
+
+def test_the_last_job_of_a_kind_is_remembered_for_the_schedules(bench: Bench, source: Source) -> None:
+    for _ in range(2):
+        bench.sync(source)
+        bench.clock.forward(timedelta(days=1))
+    with bench.database.writing() as session:
+        assert len(joblog.forget_ended(session, before=bench.clock())) == 1
+        assert list(joblog.latest(session)) == [(JobKind.SYNC, source.name)]
+
+
+def until_left(worker: Worker, job: JobId) -> None:
+    deadline = time.monotonic() + 60
+    while job not in worker._left:  # noqa: SLF001 - nothing tells it from outside while the disk is full
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_paused_job_goes_on_where_it_was_and_a_cancelled_one_does_not(bench: Bench, source: Source) -> None:

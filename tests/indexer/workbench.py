@@ -326,7 +326,7 @@ class Bench:
         """Write down a job, in place of one of its kind that was left."""
         job_id = joblog.JobId(self.workshop.new_id())
         with self.database.writing() as session:
-            for left in joblog.jobs(session, source=source.name, open_only=True):
+            for left in joblog.jobs(session, source=source.name, states=joblog.OPEN):
                 if left.kind is not kind:
                     continue
                 joblog.end(session, left.id, JobState.CANCELLED, now=self.clock())

@@ -145,7 +145,7 @@ class World:
             found += [f"verify: {finding.fault} {finding.what}" for finding in verify(bench.workshop)]
             with bench.database.reading() as session:
                 documents = catalog.documents(session, self.source.name)
-                open_jobs = joblog.jobs(session, open_only=True)
+                open_jobs = joblog.jobs(session, states=joblog.OPEN)
             found += [f"a job is left {job.state}" for job in open_jobs]
             expected = {bench.keyring.document_id(self.source.name, path.name): path for path in self.folder.iterdir()}
             found += ["a document in no state" for document in expected if document not in documents]

@@ -303,6 +303,16 @@ def test_a_schedule_that_cron_would_not_take_is_refused(schedule: str) -> None:
     assert problem(("*/15 * * * *", schedule))[1:3] == ("schedule.sync", f"{schedule!r} is not a schedule.")
 
 
+@pytest.mark.parametrize("schedule", ["0 0 31 2 *", "0 0 30 2 *", "0 0 31 4,6,9,11 *"])
+def test_a_schedule_of_a_day_that_never_comes_is_refused(schedule: str) -> None:
+    assert "names a day that no year has" in problem(("*/15 * * * *", schedule))[2]
+
+
+@pytest.mark.parametrize("schedule", ["0 0 29 2 *", "0 0 31 2,3 *", "0 0 31 2 1", "5/10 1-3 */7 * 0-6"])
+def test_a_schedule_of_a_day_that_comes_at_all_is_taken(schedule: str) -> None:
+    assert source(("*/15 * * * *", schedule)).schedule.sync == schedule
+
+
 def test_a_period_is_text_and_nothing_else() -> None:
     assert problem(("period: P2Y", "period: {months: -5, days: 0}"))[1] == "policy.retention.period"
 
