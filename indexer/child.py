@@ -37,6 +37,10 @@ class Child:
         LostError: it does not start; the reason is a word of the child's.
     """
 
+    layers: tuple[str, ...]
+    """What of the kernel's confines it, of what not every kernel has: `network namespace`, `Landlock <version>`,
+    `seccomp`."""
+
     def __init__(
         self, module: str, *, address_space_bytes: int, start_timeout_s: float, import_from: Path | None
     ) -> None:
@@ -69,9 +73,12 @@ class Child:
         except BaseException:
             self.stop()
             raise
-        if "ready" not in greeting:
-            self.stop()
-            raise LostError(str(greeting.get("failed")))
+        match greeting:
+            case {"ready": list(layers)}:
+                self.layers = tuple(map(str, layers))
+            case _:
+                self.stop()
+                raise LostError(str(greeting.get("failed")))
         self._calls = 0
         self._rss_at_start_bytes = _rss_bytes(self._process.pid)
 

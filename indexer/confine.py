@@ -1,16 +1,24 @@
 """Work on hostile input in a child process that can be killed: the child's side, run as `python -m indexer.confine`.
 
 Before the served module is loaded the process limits its address space, open files and core dumps, and shuts the
-network: where the kernel allows it the process is alone in a network namespace, which binds native code too;
-everywhere, Python's own doors to sockets and other programs are shut by an audit hook, which binds Python code only.
+network: where the kernel allows it the process is alone in a network namespace, which binds native code too, but not
+where a socket has a path in the file system; everywhere, Python's own doors to sockets and other programs are shut by
+an audit hook, which binds Python code only.
 
-Before the first document it gives up the files too, in three layers. By resource limit not one byte can be written,
-and no process or thread can be started unless it runs as root. An audit hook leaves Python code nothing but reading
-below the folders of the standard library and the installed packages, for codecs and tables that are loaded when they
-are first needed. Where the kernel offers Landlock (Linux 5.13), the same rule binds native code. Without Landlock,
-native code that was taken over can read, rename and delete what the user can; with it, it can still ask for the state
-of a file, change its mode, owner and times, and change folder, none of which Landlock governs. It ends when its parent
-does.
+Before the first document it gives up the rest, in four layers. By resource limit not one byte can be written to a file.
+An audit hook leaves Python code nothing but reading below the folders of the standard library and the installed
+packages, for codecs and tables that are loaded when they are first needed. Where the kernel offers Landlock (Linux
+5.13), the same rule binds native code. Where it offers seccomp, on x86-64 and aarch64, `indexer.seccomp` refuses to
+native code every socket; a file's mode, owner, times and extended attributes; shared memory, queues and keys, which
+outlive the process; and other programs and processes. Where it does not, a resource limit lets nobody but root start a
+process or a thread. The greeting to the parent names what the kernel offered.
+
+What native code that was taken over still can, with all of that: ask for the state of a file, change folder, start
+threads, change the limits and the priority of the user's other processes, and with a Landlock older than version 6
+(Linux 6.12) send them signals. Without Landlock also: read, empty, rename and delete what the user can, change bytes of
+it through a mapping, and put text into the names of new files. Without seccomp also: talk to a Unix socket that has a
+path, put text into extended attributes, leave it in memory that the kernel keeps, and as root start copies of itself;
+and, without a network namespace either, send datagrams. It ends when its parent does.
 """
 
 import ctypes
@@ -31,12 +39,14 @@ from math import ceil
 from pathlib import Path
 from typing import IO, Any
 
+from indexer import seccomp
 from indexer.child import GRACE_S
 from indexer.frames import JSON, REQUEST_PREFIX, Handler, pack_reply
 from policies.errors import QuarantineError
 
 MAX_OPEN_FILES = 64  # chosen: importing opens one file at a time
 
+_SECCOMP = "seccomp"
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000  # linux/sched.h
 _REFUSED_EVENTS = frozenset(
     {
@@ -72,7 +82,7 @@ _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 def _serve(module: str, address_space_bytes: int, lifeline: int) -> None:
     requests, replies = _take_pipes()
     _die_with_parent(lifeline)
-    _confine(address_space_bytes)
+    layers = _confine(address_space_bytes)
     modules: dict[str, Any] = sys.modules
     modules |= dict.fromkeys(_NOT_HERE)  # to import one fails as if it were not installed
     try:
@@ -83,13 +93,15 @@ def _serve(module: str, address_space_bytes: int, lifeline: int) -> None:
     # Only now: a fresh install writes its compiled modules while it is imported. From here on not one byte of a
     # document reaches a disk, so a machine that loses power in the middle leaves nothing to erase.
     _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_NPROC, 0)  # a process of its own would outlive this one; the kernel lets root
     try:
-        _give_up_files(_library_folders())
+        layers += _give_up_the_rest(_library_folders())
     except OSError as error:
         _reply(replies, {"failed": type(error).__name__})
         return
-    _reply(replies, {"ready": True})
+    if _SECCOMP not in layers:
+        # A process of its own would outlive this one. Unlike the filter this hits threads too, and lets root.
+        _limit(resource.RLIMIT_NPROC, 0)
+    _reply(replies, {"ready": layers})
     while prefix := requests.read(REQUEST_PREFIX.size):
         head_bytes, body_bytes = REQUEST_PREFIX.unpack(prefix)
         head = json.loads(requests.read(head_bytes))
@@ -153,17 +165,22 @@ def _limit(kind: int, value: int, *, for_good: bool = True) -> None:
     resource.setrlimit(kind, (value, value if for_good else ceiling))
 
 
-def _confine(address_space_bytes: int) -> None:
+def _confine(address_space_bytes: int) -> list[JSON]:
+    """The layer that took effect, if any. Those that take effect everywhere are not named."""
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
     _limit(resource.RLIMIT_AS, address_space_bytes)
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if libc.unshare(_CLONE_NEWNET) != 0:  # needs a capability, which a user namespace lends
-            libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
     # spaCy's thinc imports torch where it is installed: 4 s and 800 MB instead of 1 s and 107 MB.
     sys.modules.update({"torch": None, "transformers": None})  # type: ignore[dict-item]
+    alone = sys.platform == "linux" and _leave_network()
     sys.addaudithook(_refuse)
+    return ["network namespace"] if alone else []
+
+
+def _leave_network() -> bool:
+    libc = ctypes.CDLL(None)
+    # needs a capability, which a user namespace lends
+    return 0 in (libc.unshare(flags) for flags in (_CLONE_NEWNET, _CLONE_NEWUSER | _CLONE_NEWNET))
 
 
 def _refuse(event: str, _arguments: tuple[object, ...]) -> None:
@@ -180,14 +197,17 @@ def _library_folders() -> frozenset[str]:
     return frozenset(os.path.realpath(path) for path in paths if Path(path).is_dir())
 
 
-def _give_up_files(readable: frozenset[str]) -> None:
-    """Leave this process nothing of the file system but reading below `readable`, for good.
+def _give_up_the_rest(readable: frozenset[str]) -> list[JSON]:
+    """The layers that took effect of those that leave this process nothing but reading below `readable`, for good.
 
     Raises:
         OSError: the kernel offers Landlock and refuses to apply it.
     """
-    if sys.platform == "linux":
-        _landlock(readable)
+    layers: list[JSON] = []
+    if sys.platform == "linux" and (version := _landlock(readable)):
+        layers.append(f"Landlock {version}")
+    if seccomp.refuse():
+        layers.append(_SECCOMP)
 
     def refuse(event: str, arguments: tuple[object, ...]) -> None:
         match event, arguments:
@@ -201,6 +221,7 @@ def _give_up_files(readable: frozenset[str]) -> None:
             raise PermissionError(errno.EACCES, event)
 
     sys.addaudithook(refuse)
+    return layers
 
 
 def _is_below(path: object, folders: frozenset[str]) -> bool:
@@ -211,15 +232,16 @@ def _is_below(path: object, folders: frozenset[str]) -> bool:
     return any(real == folder or real.startswith(f"{folder}/") for folder in folders)
 
 
-def _landlock(readable: frozenset[str]) -> None:
+def _landlock(readable: frozenset[str]) -> int:
     """Have the kernel refuse this thread, and all it starts, every other use of files, TCP, and signals to others.
 
-    Nothing happens on a kernel without Landlock. A thread that runs already is not bound: served modules start none.
+    The version of Landlock, of which 4 is the first with TCP and 6 with signals; 0 on a kernel without, where nothing
+    happens. A thread that runs already is not bound: served modules start none.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_ONLY)
+    version = int(libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _VERSION_ONLY))
     if version < 1:
-        return
+        return 0
     files = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(version, 16)) - 1
     tcp = 0b11 if version >= 4 else 0  # noqa: PLR2004 - the version that brought it
     scopes = 0b11 if version >= 6 else 0  # noqa: PLR2004 - abstract sockets and signals
@@ -233,6 +255,7 @@ def _landlock(readable: frozenset[str]) -> None:
     _checked(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     _checked(libc.syscall(_RESTRICT_SELF, ruleset, 0))
     os.close(ruleset)
+    return version
 
 
 def _checked(result: int) -> int:

@@ -7,7 +7,7 @@ being registered in `_recognisers`.
 
 import logging
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -18,7 +18,7 @@ from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NoOpNlpEngine
 from presidio_analyzer.predefined_recognizers import CryptoRecognizer, IpRecognizer, MacAddressRecognizer
 
-from indexer.recognisers import ENTITIES, LONG_TOKEN, PROFILES, RULES
+from indexer.recognisers import ENTITIES, LONG_TOKEN, PROFILES, RULES, lines
 from indexer.recognisers.fold import BLANK, BREAK, fold, folder
 from indexer.recognisers.rule import REACH_CHARACTERS, Hit
 from indexer.sandbox import JSON, Handler
@@ -113,7 +113,8 @@ def prepare() -> Handler:
     """A handler that answers `{"texts", "languages", "profile"}` with `{"spans"}`.
 
     Spans are lists of [start, end, entity] per text, sorted and disjoint, in characters of the text as given. The
-    texts of one document belong into one call, in order: a context at the end of one announces a value in the next.
+    texts of one document belong into one call, in order: a context at the end of one announces a value in the next, and
+    a value that begins at the end of one and ends in the next is a span of each.
     """
     engine = _engine()
     special = folder(ENTITIES)
@@ -176,16 +177,20 @@ def _search(engine: AnalyzerEngine, texts: list[str], language: str, entities: f
     """The spans in each of these folded texts.
 
     What is found is blanked out, and a text in which something was found is looked at again, until nothing more is
-    found: what is left is what a second redaction would see, so that it finds nothing.
+    found, and then all are looked at for values over two lines: what is left is what a second redaction would see, so
+    that it finds nothing.
     """
     wanted = sorted(entities - {LONG_TOKEN})
     found = [list(_long_tokens(text)) for text in texts]
     texts = [_blank(text, spans) for text, spans in zip(texts, found, strict=True)]
-    pending = list(range(len(texts)))
+    everywhere = pending = list(range(len(texts)))
     for _ in range(MAX_PASSES):
         places = _with_context(texts, pending)
         stream = _BETWEEN.join(texts[place] for place in places)
         results = engine.analyze(stream, language, entities=wanted)
+        if not results:
+            places, stream = everywhere, _BETWEEN.join(texts)
+            results = [RecognizerResult(entity, *hit) for entity, hit in lines.find(stream, entities)]
         if not results:
             return found
         spans = _by_text(_disjoint(_best_first(stream, results)), [len(texts[place]) for place in places])
@@ -261,10 +266,11 @@ def _blank(stream: str, spans: Iterable[Span]) -> str:
 
 
 def _by_text(spans: Iterable[Span], lengths: Sequence[int]) -> list[list[Span]]:
-    """The spans of a stream by text, in the text's offsets."""
+    """The spans of a stream by text, in the text's offsets; one over the end of a text in two parts."""
     starts = list(accumulate((length + len(_BETWEEN) for length in lengths[:-1]), initial=0))
     found: list[list[Span]] = [[] for _ in lengths]
     for start, end, entity in spans:
-        place = bisect_right(starts, start) - 1
-        found[place].append((start - starts[place], end - starts[place], entity))
+        for place in range(bisect_right(starts, start) - 1, bisect_left(starts, end)):
+            within = max(start - starts[place], 0), min(end - starts[place], lengths[place])
+            found[place].append((*within, entity))
     return found

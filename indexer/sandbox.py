@@ -94,6 +94,13 @@ class Sandbox:
         with self._turns:
             self._idle.append(self._rested() or self._start())
 
+    def layers(self) -> tuple[str, ...]:
+        """What of the kernel's confines a child here, as `Child.layers`. DependencyError: it cannot be started."""
+        with self._turns:
+            child = self._rested() or self._start()
+            self._idle.append(child)
+            return child.layers
+
     def close(self) -> None:
         """End the children, once they have answered the calls that run. The next call starts a fresh one."""
         with self._closing:  # two that close at once would each wait for the turns that the other has taken
@@ -155,8 +162,8 @@ class Sandbox:
 
     def _quarantine(self, reason: str) -> QuarantineError:
         message, mend = {
-            "timeout": ("ran out of time", "Split the document, or allow more time."),
-            "out_of_memory": ("ran out of memory", "Split the document, or allow more memory."),
+            "timeout": ("ran out of time", "Split the document."),
+            "out_of_memory": ("ran out of memory", "Split the document."),
             "too_large": ("found more text than one answer may carry", "Split the document."),
         }.get(reason, ("died or sent garbage", _OPEN_AND_SAVE))
         return QuarantineError(f"The {self._stage} process {message}.", reason=reason, stage=self._stage, mend=mend)

@@ -22,6 +22,7 @@ from policies.manifest import Source
 
 if TYPE_CHECKING:
     from gateway.wiring import Installation
+    from indexer.sandbox import Sandbox
 
 MIN_PYTHON = (3, 11)
 MIN_SQLITE = (3, 35)
@@ -29,6 +30,7 @@ MIN_SQLITE = (3, 35)
 LOOK_S = 0.2
 _REQUIRED = re.compile(r"[A-Za-z0-9._-]+")
 _EXTRA = re.compile(r"""extra\s*==\s*["'](?P<extra>[^"']+)""")
+KERNEL_LAYERS = ("network namespace", "Landlock", "seccomp")
 PACKAGES = ("penstock", "torch", "sentence-transformers", "faiss-cpu", "unstructured", "presidio-analyzer", "fastapi")
 
 
@@ -120,7 +122,7 @@ def _parser() -> str:
 
     with parse.parser() as sandbox:
         parse.parse(sandbox, data=b"A line of text.", name="line.txt", languages=["en"])
-    return "starts and parses"
+        return f"starts and parses, {confinement(sandbox)}"
 
 
 def _detector() -> str:
@@ -129,9 +131,18 @@ def _detector() -> str:
     with redact.detector() as sandbox:
         redactor = redact.Redactor(sandbox)
         redacted = redactor.redact(["ann@example.com"], key=bytes(32), profile="balanced", languages=["en"])
+        confined = confinement(sandbox)
     if "example.com" in redacted.texts[0]:
         raise SettingsError("An e-mail address was not redacted.", mend="Install Penstock again.")
-    return "starts and redacts"
+    return f"starts and redacts, {confined}"
+
+
+def confinement(sandbox: "Sandbox") -> str:
+    """What confines its process here, and what might but does not."""
+    layers = sandbox.layers()
+    lacking = [name for name in KERNEL_LAYERS if not any(layer.startswith(name) for layer in layers)]
+    confined = f"confined by {', '.join(layers)}" if layers else "confined by no layer of the kernel's"
+    return f"{confined}; not in effect here: {', '.join(lacking)}" if lacking else confined
 
 
 def _tesseract() -> str:
@@ -197,18 +208,17 @@ def _jobs(opened: "Installation") -> str:
 
     engine = opened.jobs().queues.engine
     with opened.database.reading() as session:
-        open_jobs = joblog.jobs(session, open_only=True)
+        open_jobs = joblog.jobs(session, states=joblog.OPEN)
     return f"their database answers ({engine.dialect.name}), {len(open_jobs)} open jobs"
 
 
 def _workers(opened: "Installation") -> str:
     """How many live, where one is needed: for jobs that wait or ran somewhere, or for schedules."""
     from indexer import catalog, joblog
-    from indexer.joblog import JobState
 
     with opened.database.reading() as session:
         sources = [described(registered) for registered in catalog.registrations(session)]
-        jobs = [job for job in joblog.jobs(session, open_only=True) if job.state is not JobState.PAUSED]
+        jobs = joblog.jobs(session, states=joblog.UNDER_WAY)
     scheduled = [source.name for source in sources if source.state == "active" and _has_schedule(source)]
     live = _live_workers(opened)
     if live:

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import IO, Literal, TypeAlias
+from urllib.parse import unquote
 
 from indexer.formats.elements import quarantine
 
@@ -48,6 +49,11 @@ _BY_MIMETYPE: Mapping[str, Package] = {
 _MIMETYPE, _MIMETYPE_BYTES = "mimetype", 100
 _ODF_MANIFEST = "META-INF/manifest.xml"
 _XML = (".opf", ".rels", ".vml", ".xml")
+# What is shown or carried along, and read as a web page or by nobody; most of it declares a type.
+_SHOWN = (".htm", ".html", ".ncx", ".smil", ".svg", ".xht", ".xhtml")
+_BEFORE_XML = b"\xef\xbb\xbf\xfe\xff\0 \t\r\n"
+_ROOTS = ("META-INF/container.xml", "_rels/.rels")
+_ROOT = re.compile(r"\b(?:full-path|Target)\s*=\s*[\"']/?([^\"'<>]*)")
 _CHUNK_BYTES = 2**20
 _DECLARATION = re.compile(rb"<\x00?!\x00?(?:D\x00?O\x00?C\x00?T\x00?Y\x00?P\x00?E|E\x00?N\x00?T\x00?I\x00?T\x00?Y)")
 _DECLARATION_BYTES = 20
@@ -55,7 +61,7 @@ _DECLARATION_BYTES = 20
 # EBCDIC, which lxml reads, it does not.
 _ENCODING = re.compile(rb"\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*[\"']([^\"'>]{0,60})")
 _PLAIN_ENCODING = re.compile(rb"utf-?8|utf-?16(?:[bl]e)?|us-ascii|ascii|iso-8859-\d{1,2}|windows-125\d", re.IGNORECASE)
-_ODD_STARTS = (b"\xff\xfe\0\0", b"\0\0\xfe\xff", b"\0\0\0<", b"<\0\0\0", b"\x4c\x6f\xa7\x94")  # UTF-32 and EBCDIC
+_ODD_START = re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff|[\s\0]*<\0\0\0[?!]|\x4c\x6f\xa7\x94")  # UTF-32 and EBCDIC
 _HEAD_BYTES = 512
 
 
@@ -107,24 +113,42 @@ def _check_sizes(archive: zipfile.ZipFile, archive_bytes: int) -> None:
 
 
 def _check_parts(archive: zipfile.ZipFile) -> None:
-    """No XML part declares a document type, or could hide one by its encoding.
+    """No part that is XML by its name, by its beginning or as a root declares a document type, or could hide one.
 
-    Read to its end, each part also proves its checksum.
+    Read to its end, each such part also proves its checksum.
     """
+    roots = _roots(archive)
     for entry in archive.infolist():
-        if entry.filename.lower().endswith(_XML):
-            with archive.open(entry) as part:
-                if _hides(part.read(_HEAD_BYTES)):
-                    raise quarantine("hostile")
-                part.seek(0)
-                if any(_DECLARATION.search(window) for window in _windows(part)):
-                    raise quarantine("hostile")
+        name = entry.filename.lower()
+        with archive.open(entry) as part:
+            head = part.read(_HEAD_BYTES)
+            is_xml = name.endswith(_XML) or entry.filename in roots
+            if not is_xml and (name.endswith(_SHOWN) or not _begins_xml(head)):
+                continue
+            if _hides(head):
+                raise quarantine("hostile")
+            part.seek(0)
+            if any(_DECLARATION.search(window) for window in _windows(part)):
+                raise quarantine("hostile")
+
+
+def _roots(archive: zipfile.ZipFile) -> frozenset[str]:
+    """The parts that lead to all others, whatever they are called."""
+    leading = (archive.read(name) for name in {*_ROOTS} & {*archive.namelist()})
+    return frozenset(
+        unquote(path) for content in leading for path in _ROOT.findall(content.replace(b"\0", b"").decode("latin-1"))
+    )
+
+
+def _begins_xml(head: bytes) -> bool:
+    """Whether it does, or is blank so far."""
+    return bool(_ODD_START.match(head)) or head.lstrip(_BEFORE_XML)[:1] in {b"", b"<"}
 
 
 def _hides(head: bytes) -> bool:
     """Whether the part that begins with `head` is in an encoding in which a declaration cannot be seen."""
     encoding = _ENCODING.match(head.removeprefix(b"\xef\xbb\xbf").lstrip(b"\xfe\xff").replace(b"\0", b""))
-    return head.startswith(_ODD_STARTS) or bool(encoding and not _PLAIN_ENCODING.fullmatch(encoding[1]))
+    return bool(_ODD_START.match(head)) or bool(encoding and not _PLAIN_ENCODING.fullmatch(encoding[1]))
 
 
 def _windows(part: IO[bytes]) -> Iterator[bytes]:

@@ -1,6 +1,8 @@
 """Elements of Word, PowerPoint and HTML files: the only importer of unstructured."""
 
+import html
 import io
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,20 +19,42 @@ from unstructured.partition.pptx import partition_pptx
 from unstructured.partition.text_type import is_bulleted_text
 
 from indexer.formats.elements import Element, quarantine
+from indexer.formats.markup.web import flowing
 from indexer.formats.tables import html_table
+
+# What a browser shows as a block of its own, and unstructured drops, or joins to the words around it.
+_BLOCKS = (
+    *("button", "details", "dialog", "fieldset", "figcaption", "figure", "form", "legend", "menu", "search", "summary"),
+    *("optgroup", "option", "select", "textarea"),
+    *("tbody", "tfoot", "thead", "tr"),  # outside a table
+    "nav",  # only one that never ends comes this far, and with it the rest of the page
+)
+_CELLS = ("caption", "td", "th")
+_IN_LINE = ("label", "object")  # which unstructured drops
+_CAPTION = re.compile(r"<caption>(.*?)</caption>")
+
+
+class _Cell(web.Flow):
+    """A cell or caption with its words as a browser shows them: unstructured parts them at each tag."""
+
+    def itertext(self, *_: object, **__: object) -> Iterator[str]:
+        yield " ".join(flowing(self).split())
 
 
 def forgo_model() -> None:
-    """Have unstructured know no parts of speech, and not guess which kind of text a paragraph is.
+    """Have unstructured know no parts of speech, and not guess which kind of text a paragraph is, or if it matters.
 
     Else it downloads a model at its first document and installs it into site-packages. It asks for verbs to tell a
     narrative from other text, and to take short lines for titles. We use neither: a title is what the format marks as
-    one. The guesses also drop a paragraph of one letter or digit from a web page. What is bold in a Word file, which we
-    do not use either, is found with as much work as its text.
+    one. The guesses also drop a paragraph of one letter or digit from a web page, and forms, figures and labels whole.
+    What is bold in a Word file, which we do not use either, is found with as much work as its text.
     """
     pipeline = spacy.blank("en")
     pipeline.add_pipe("sentencizer")
     tokenize._load_spacy_model = lambda: pipeline  # noqa: SLF001
+    known: Any = web.element_class_lookup.get_namespace(None)
+    for names, kind in ((_BLOCKS, web.Flow), (_IN_LINE, web.Phrasing), (_CELLS, _Cell)):
+        known.update(dict.fromkeys(names, kind))
     web.derive_element_type_from_text = lambda text: ListItem if is_bulleted_text(text) else Text
     partitioner: Any = word._DocxPartitioner  # noqa: SLF001
     partitioner._parse_paragraph_text_for_element_type = lambda *_: None  # noqa: SLF001
@@ -74,8 +98,9 @@ def _translate(elements: Sequence[Any]) -> list[Element]:
 
 def _translate_one(element: Any) -> list[Element]:  # noqa: ANN401 - unstructured publishes no types
     page = element.metadata.page_number
-    if element.category == "Table" and element.metadata.text_as_html:
-        return html_table(element.metadata.text_as_html, page=page)
+    if element.category == "Table" and (rows := element.metadata.text_as_html):
+        captions = [html.unescape(caption.replace("<br/>", "\n")) for caption in _CAPTION.findall(rows)]
+        return [*(Element(text=caption, page=page) for caption in captions), *html_table(rows, page=page)]
     match element.category:
         case "Title":
             return [

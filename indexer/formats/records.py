@@ -11,6 +11,7 @@ from indexer.formats.tables import MAX_BLOCK_CHARS
 MAX_NESTING = 100  # chosen: the deepest real file tried has 11 levels
 
 # The element types that unstructured writes; any other list of objects is just data.
+_ELEMENT_KEYS = {"type", "element_id", "text", "metadata"}
 _ELEMENT_KINDS: dict[str, ElementKind] = {
     "Title": "title",
     "ListItem": "list",
@@ -39,7 +40,7 @@ _ELEMENT_KINDS: dict[str, ElementKind] = {
 def json_document(text: str) -> list[Element]:
     """A top-level object or list as blocks of lines; a list of elements as unstructured writes it as those elements.
 
-    Numbers stay as they are written.
+    Numbers stay as they are written, and of a name that an object has twice both values.
 
     Raises:
         QuarantineError: `corrupt` for what is not JSON, is nested deeper than MAX_NESTING or holds NaN.
@@ -55,7 +56,7 @@ def json_lines(text: str) -> list[Element]:
 
 
 def xml_document(text: str) -> list[Element]:
-    """The leaves of an XML document, grouped by the children of its root.
+    """The leaves of an XML document, grouped by the children of its root, after the attributes of that.
 
     Raises:
         QuarantineError: `hostile` for a document type declaration, `corrupt` for what is not well formed.
@@ -67,7 +68,10 @@ def xml_document(text: str) -> list[Element]:
         root = ET.XML(text.encode(), parser=ET.XMLParser(encoding="utf-8"))  # noqa: S314
     except ET.ParseError:
         raise quarantine("corrupt") from None
-    return pack([_leaves(child, "", 0) for child in root] if len(root) else [_leaves(root, "", 0)])
+    if not len(root) or _is_mixed(root):
+        return pack([_leaves(root, "", 0)])
+    attributes = list(_attributes(root, _name(root)))
+    return pack([*([attributes] if attributes else []), *(_leaves(child, "", 0) for child in root)])
 
 
 def pack(groups: Iterable[Iterable[str]]) -> list[Element]:
@@ -89,13 +93,26 @@ def pack(groups: Iterable[Iterable[str]]) -> list[Element]:
 def _loads(text: str) -> object:
     try:
         # Numbers as text: 007 is no number but 1e400 is one, and an account number must not turn into 1.2e+19.
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+        return json.loads(
+            text, parse_int=str, parse_float=str, parse_constant=_refuse_constant, object_pairs_hook=_members
+        )
     except (ValueError, RecursionError):
         raise quarantine("corrupt") from None
 
 
 def _refuse_constant(_name: str) -> NoReturn:
     raise ValueError
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The object, with a list of the values of a name that stands in it more than once."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        values: dict[str, list[object]] = {}
+        for name, value in pairs:
+            values.setdefault(name, []).append(value)
+        members = {name: found if len(found) > 1 else found[0] for name, found in values.items()}
+    return members
 
 
 def _groups(value: object) -> list[Iterator[str]]:
@@ -127,12 +144,9 @@ def _leaves(node: ET.Element, path: str, depth: int) -> Iterator[str]:
     """`path: text` of each element that holds text, with the text of inline children in its place."""
     if depth > MAX_NESTING:
         raise quarantine("corrupt")
-    name = str(node.tag).rpartition("}")[2]
-    path = f"{path}.{name}" if path else name
-    for attribute, value in node.attrib.items():
-        yield f"{path}.{attribute.rpartition('}')[2]}: {value}"
-    mixed = (node.text or "").strip() or any((child.tail or "").strip() for child in node)
-    if mixed or not len(node):
+    path = f"{path}.{_name(node)}" if path else _name(node)
+    yield from _attributes(node, path)
+    if _is_mixed(node) or not len(node):
         if text := " ".join("".join(node.itertext()).split()):
             yield f"{path}: {text}"
     else:
@@ -140,15 +154,28 @@ def _leaves(node: ET.Element, path: str, depth: int) -> Iterator[str]:
             yield from _leaves(child, path, depth + 1)
 
 
+def _name(node: ET.Element) -> str:
+    return str(node.tag).rpartition("}")[2]
+
+
+def _attributes(node: ET.Element, path: str) -> Iterator[str]:
+    for attribute, value in node.attrib.items():
+        yield f"{path}.{attribute.rpartition('}')[2]}: {value}"
+
+
+def _is_mixed(node: ET.Element) -> bool:
+    return bool((node.text or "").strip()) or any((child.tail or "").strip() for child in node)
+
+
 def _saved_elements(value: object) -> list[Element]:
-    """The elements in a list of them, [] for anything else."""
+    """The elements in a list of them, [] for anything else: more or fewer keys are another's data."""
     if not isinstance(value, list):
         return []
     elements = []
     for item in value:
         match item:
             case {"type": str() as name, "text": str() as text, "metadata": dict() as metadata} if (
-                name in _ELEMENT_KINDS
+                name in _ELEMENT_KINDS and item.keys() == _ELEMENT_KEYS
             ):
                 page, kind = str(metadata.get("page_number")), _ELEMENT_KINDS[name]
                 depth = 1 if kind == "title" else 0

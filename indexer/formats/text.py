@@ -22,6 +22,8 @@ MAX_WRAPPED_CHARS = 200  # chosen: no editor wraps wider, so with a longer line 
 _SAMPLE_BYTES = 2**16
 # Python's encodings that no text is stored in; punycode takes 57 s for a megabyte.
 _NOT_FOR_TEXT = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
+_WESTERN = "cp1252"  # which the labels of ISO 8859-1 and ASCII mean: WHATWG Encoding Standard, section 4.2
+_EACH_BYTE = bytes(range(256))
 _ZERO_SHARE = 0.3  # of the bytes at even or at odd places: text in UTF-16 without a mark
 
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
@@ -55,10 +57,24 @@ def _encodings(data: bytes, declared: str | None) -> Iterator[str]:
         yield "utf-16-be"
     if sample[1::2].count(0) > _ZERO_SHARE * len(sample) / 2:
         yield "utf-16-le"
-    if declared and _is_for_text(declared):
-        yield declared
+    meant = codecs.lookup(declared).name if declared and _is_for_text(declared) else None
+    if meant:
+        if not data.isascii() and _is_single_byte(meant):
+            yield "utf-8"  # under such a label by programs that never looked; text in another is not valid as UTF-8
+        if meant == "iso8859-1":
+            yield _WESTERN
+        yield meant
     yield "utf-8"
     yield from detect(data)
+    if meant == "ascii":  # last, because it is also the label of who knows of no other
+        yield _WESTERN
+
+
+def _is_single_byte(encoding: str) -> bool:
+    try:
+        return len(_EACH_BYTE.decode(encoding, "replace")) == len(_EACH_BYTE)
+    except LookupError:  # base64 and such, which are no encodings of text
+        return False
 
 
 def _is_for_text(encoding: str) -> bool:

@@ -23,7 +23,7 @@ def canonical(entity: str, value: str) -> str:
         case "SECRET" | "CRYPTO" | "LONG_TOKEN":
             return value
         case "PHONE_NUMBER":
-            return e164(plain)
+            return e164(" ".join(plain.split()))  # phonenumbers knows no line break
         case "EMAIL_ADDRESS":
             return _email(plain)
         case "DATE" | "DATE_OF_BIRTH":

@@ -22,7 +22,8 @@ COMMON = 0.6
 """Score of a shape that ordinary text does have, where a profile wants it all the same."""
 
 REACH_CHARACTERS = 50  # chosen, not tuned: about eight words
-_LONGEST_CHARACTERS = 128  # no value that needs context is longer
+LONGEST_CHARACTERS = 128
+"""No value that needs context is longer."""
 
 
 class Hit(NamedTuple):
@@ -79,7 +80,7 @@ class Rule:
             reached = position
 
     def _within_reach(self, text: str, position: int) -> Iterator[Hit]:
-        stop = min(len(text), position + REACH_CHARACTERS + _LONGEST_CHARACTERS)
+        stop = min(len(text), position + REACH_CHARACTERS + LONGEST_CHARACTERS)
         if (barrier := text.find(BLANK, position, stop)) != -1:
             stop = barrier
         for hit in self._scan(text, position, stop):

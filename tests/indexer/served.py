@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ def prepare() -> Handler:
         **ACTS,
         "keep": keep,
         "native": lambda header, _: native.reach(str(header["path"])),
+        "leave": lambda header, _: native.leave(str(header["path"])),
         "surroundings": lambda _header, _body: {**_surroundings(), "folder": list(folder)},
         "escape": lambda _header, _body: {**_escape(), "native_errno": native.connect()},
     }
@@ -124,10 +126,14 @@ class _Native:
         errno.restype = ctypes.POINTER(ctypes.c_int)
         self._errno: ctypes._FuncPointer = errno
         self._functions = {
-            name: getattr(libc, name) for name in ("connect", "mkdir", "open", "rename", "socket", "truncate", "unlink")
+            name: getattr(libc, name)
+            for name in (
+                *("chmod", "chown", "connect", "mkdir", "msgget", "open", "rename", "setxattr", "shmget"),
+                *("socket", "socketpair", "truncate", "unlink", "utimes"),
+            )
         }
 
-    def _call(self, name: str, *arguments: int | bytes) -> int:
+    def _call(self, name: str, *arguments: int | bytes | None) -> int:
         """The number of the error, 0 for none."""
         return int(self._errno().contents.value) if self._functions[name](*arguments) < 0 else 0
 
@@ -147,6 +153,21 @@ class _Native:
             "truncate": self._call("truncate", file, 0),
             "rename": self._call("rename", file, other),
             "delete": self._call("unlink", file),
+        }
+
+    def leave(self, path: str) -> dict[str, JSON]:
+        """What becomes of native attempts to say something beside the file `path` and to the socket `path`.sock."""
+        file, address = path.encode(), struct.pack("=H108s", socket.AF_UNIX, f"{path}.sock".encode())
+        return {
+            "socket": (descriptor := self._functions["socket"](socket.AF_UNIX, socket.SOCK_STREAM, 0)),
+            "connect": self._call("connect", descriptor, address, len(address)),
+            "pair": self._call("socketpair", socket.AF_UNIX, socket.SOCK_STREAM, 0, bytes(8)),
+            "attribute": self._call("setxattr", file, b"user.text", b"text", 4, 0),
+            "mode": self._call("chmod", file, 0o777),
+            "owner": self._call("chown", file, os.getuid(), os.getgid()),
+            "times": self._call("utimes", file, None),
+            "memory": self._call("shmget", 0, 4096, 0o1600),
+            "queue": self._call("msgget", 0, 0o1600),
         }
 
 

@@ -102,8 +102,57 @@ def test_a_label_in_one_text_announces_the_value_in_the_next(handler: Handler) -
     ]
 
 
-def test_nothing_is_found_across_two_texts(handler: Handler) -> None:
-    assert found(handler, ["card 4111 1111", "1111 1111", "ann@", "example.com"]) == [[], [], [], []]
+def test_a_value_over_the_end_of_a_text_is_found_in_both(handler: Handler) -> None:
+    assert found(handler, ["card 4111 1111", "1111 1111 is mine", "ann@", "example.com"]) == [
+        [("CREDIT_CARD", "4111 1111")],
+        [("CREDIT_CARD", "1111 1111")],
+        [("EMAIL_ADDRESS", "ann@")],
+        [("EMAIL_ADDRESS", "example.com")],
+    ]
+    assert found(handler, ["card 4111 1111", "", "1111 1111"]) == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("text", "entity", "value"),
+    [
+        ("Card 4111 1111\n1111 1111 please", "CREDIT_CARD", "4111 1111\n1111 1111"),
+        ("Card 4111-1111-\n  1111-1111", "CREDIT_CARD", "4111-1111-\n  1111-1111"),
+        ("4111 1111\u20281111 1111", "CREDIT_CARD", "4111 1111\u20281111 1111"),
+        ("IBAN GB82 WEST 1234\n5698 7654 32", "IBAN_CODE", "GB82 WEST 1234\n5698 7654 32"),
+        ("GB82\nWEST 1234 5698 7654 32", "IBAN_CODE", "GB82\nWEST 1234 5698 7654 32"),
+        ("Tel. +44 20 7946\n0958", "PHONE_NUMBER", "+44 20 7946\n0958"),
+        ("a line\nTel. (020)\n7946 0958\nanother", "PHONE_NUMBER", "(020)\n7946 0958"),
+        ("AB 12 34\n56 C", "UK_NINO", "AB 12 34\n56 C"),
+        ("NHS no. 943 476\n5919", "UK_NHS", "943 476\n5919"),
+        ("jane.doe@example.\ncom", "EMAIL_ADDRESS", "jane.doe@example.\ncom"),
+        ("<jane.doe@\nexample.com>", "EMAIL_ADDRESS", "jane.doe@\nexample.com"),
+        ("to jane@our-\ncompany.example, today", "EMAIL_ADDRESS", "jane@our-\ncompany.example"),
+    ],
+)
+def test_a_value_on_two_lines_is_found(handler: Handler, text: str, entity: str, value: str) -> None:
+    assert found(handler, [text], profile="balanced") == [[(entity, value)]]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("020 7946 0958\n12 items", ["020 7946 0958"]),
+        ("+49 30 901820\n2 rooms", ["+49 30 901820"]),
+        ("Write to ann@example.com.\nwe answer", ["ann@example.com"]),
+        ("ann@host.\nThen go on", []),
+        ("4111 1111\n\n1111 1111", []),
+        ("4111\n1111\n1111\n1111", []),
+        ("4111 1111\n1111 1112", []),
+        ("2019 2020\n2021 2022", []),
+    ],
+)
+def test_no_value_grows_into_the_next_line(handler: Handler, text: str, values: list[str]) -> None:
+    assert [value for _, value in found(handler, [text], profile="balanced")[0]] == values
+
+
+def test_a_profile_finds_its_entities_only_on_two_lines(handler: Handler) -> None:
+    text = "Tel. +44 20 7946\n0958, jane@\nexample.com, AB 12 34\n56 C"
+    assert [entity for entity, _ in found(handler, [text], profile="identifiers")[0]] == ["UK_NINO"]
 
 
 def test_a_span_does_not_cut_a_word(handler: Handler) -> None:
@@ -126,8 +175,10 @@ def test_a_span_does_not_cut_a_word(handler: Handler) -> None:
         ("ａｎｎ＠ｅｘａｍｐｌｅ．ｃｏｍ", ""),
         ("020 7946 0958 " * 2_000, " " * 2_000),
         (f"password={ADDRESS} ", "password= "),
+        ("1111\n" * 2_000, "1111\n" * 2_000),
+        (("a@" * 126 + "\n") * 100, ("a@" * 126 + "\n") * 100),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_hostile_text_is_redacted_in_time(handler: Handler, text: str, left: str) -> None:
     started_s = time.process_time()
@@ -179,6 +230,16 @@ def test_a_warning_of_presidio_is_an_error_without_its_text() -> None:
                         *(ADDRESS, "020 7946 0958", "AB 12 34 56 C", "4111 1111 1111 1111", "passport", "912803456"),
                         *("born", "12 March 1980", "password=", "sort code", "12-34-56", "@", "+44", "\u200b", "ﬁ"),
                         *("1234", "-", ".", " ", "\n", "(", "/", "é", "\ue000", "x" * 260, "GB29NWBK60161331926819"),
+                        *(
+                            "4111 1111",
+                            "\n1111 1111",
+                            "AB 12 34",
+                            "\n56 C",
+                            "+44 20 7946",
+                            "\n0958",
+                            "ann@",
+                            "\nexample.com",
+                        ),
                     ]
                 ),
                 st.text(max_size=8),

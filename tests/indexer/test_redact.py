@@ -70,6 +70,15 @@ def test_a_pseudonym_is_eighty_bits_in_one_word() -> None:
     assert pseudonym("EMAIL_ADDRESS", "Ann@Example.com", key=KEY) == "[EMAIL_ADDRESS_dnafonaccnfcbchdhoih]"
 
 
+def test_a_value_on_two_lines_has_the_pseudonym_of_the_value_on_one(redactor: Redactor) -> None:
+    redacted = redact(redactor, "Tel. +44 20 7946\n0958, card 4111 1111\n1111 1111 or jane@example.\ncom")
+    phone = pseudonym("PHONE_NUMBER", "020 7946 0958", key=KEY)
+    card = pseudonym("CREDIT_CARD", "4111111111111111", key=KEY)
+    address = pseudonym("EMAIL_ADDRESS", "jane@example.com", key=KEY)
+    assert redacted.texts == (f"Tel. {phone}, card {card} or {address}",)
+    assert redact(redactor, *redacted.texts) == Redacted(texts=redacted.texts, counts={})
+
+
 def test_a_second_redaction_changes_nothing(redactor: Redactor) -> None:
     once = redact(
         redactor,

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 from indexer.formats.elements import Element, Parsed, quarantine
 from indexer.formats.mail.attachments import MAX_PARTS, Attachments
 from indexer.formats.text import decode, paragraphs
+from policies.errors import QuarantineError
 
 BodyReader: TypeAlias = Callable[[bytes, str | None], Sequence[Element]]
 """Reads a body in the encoding declared for it, if one is."""
@@ -27,6 +28,8 @@ _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signatu
 _ENCRYPTED = frozenset({"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"})
 _TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _SPACE = re.compile(r"\s+")
+_UNSPACED = r"\u2e80-\u9fff\uac00-\ud7af"  # Chinese, Japanese and Korean, where each sign counts as a word
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 _DELIMITER = re.compile(rb"^--([^\r\n]{1,100})", re.MULTILINE)
 _BOUNDARY = re.compile(rb"\bboundary\s{0,20}=\s{0,20}\"?([^\"\s;]{1,100})", re.IGNORECASE)
 
@@ -55,11 +58,12 @@ def _check_boundaries(data: bytes) -> None:
 
 
 def mail_message(message: Message, *, kind: Literal["eml", "msg"], readers: Mapping[str, BodyReader]) -> Parsed:
-    """The subject as title, the address fields as one element, then the body: plain text before HTML, quotes kept.
+    """The subject as title, the address fields as one element, then the body with its quotes.
 
+    Of a body in several forms the plain one is read, unless it lacks more than half of the words of the formatted one.
     `readers` read bodies that are not plain text, by their media type. Attachments are parts, also attached messages; a
     message forwarded inside the body is part of the body. `skipped_parts` counts pictures of a signature, TNEF
-    containers, and attachments beyond the limits of `Attachments`.
+    containers, other forms of the body such as a calendar's entry, and attachments beyond the limits of `Attachments`.
 
     Raises:
         QuarantineError: `encrypted`, `corrupt` for what has no header at all, `bomb` for more than MAX_PARTS parts,
@@ -121,17 +125,40 @@ class _Reader:
                 yield from self.message(child, depth=depth + 1)
 
     def _alternative(self, part: Message, depth: int) -> Iterator[Element]:
-        """The first form of the same content that holds any text, plain ones first; what is attached to any."""
-        found = False
+        """The plain form of the same content where it holds that, else the formatted one; what is attached to any.
+
+        A plain form without half of the words of the other only says that there is another. One that says much else
+        besides is read as well.
+        """
+        plain: list[Element] = []
+        rich: list[Element] = []
         for child in sorted(_children(part), key=lambda child: child.get_content_type() != "text/plain"):
-            if not found:
-                elements = list(self._part(child, depth))
-                found = any(element.text.strip() for element in elements)
-                yield from elements if found else ()
-            elif child.is_multipart():
-                for leaf in child.walk():
-                    if not leaf.is_multipart() and not self._is_body(leaf):
-                        self._attach(leaf, leaf.get_content_type())
+            kind = child.get_content_type()
+            if kind == "text/plain" and self._is_body(child):
+                plain = plain if _holds_text(plain) else list(self._part(child, depth))
+            elif child.is_multipart() or self._is_body(child):
+                form = self._formatted(child, depth, needed=not _holds_text([*plain, *rich]))
+                rich = rich if _holds_text(rich) else form
+            elif kind.startswith("text/") and child.get_content_disposition() != "attachment":
+                self.skipped += 1  # a calendar's entry, or the same once more for a watch
+            else:
+                yield from self._part(child, depth)
+        said, meant = _words(plain), _words(rich)
+        told_apart = 2 * len(meant - said) > len(meant)
+        if not told_apart or len(said) > len(meant):
+            yield from plain
+        if told_apart or not said:
+            yield from rich
+
+    def _formatted(self, part: Message, depth: int, *, needed: bool) -> list[Element]:
+        """The elements of a form, none for one that cannot be read and is not `needed`."""
+        try:
+            return list(self._part(part, depth))
+        except (QuarantineError, RecursionError, SyntaxError):  # the last is lxml's
+            if needed:
+                raise
+            self.skipped += 1
+            return []
 
     def _is_body(self, part: Message) -> bool:
         kind = part.get_content_type()
@@ -159,6 +186,14 @@ class _Reader:
 
 def _read_plain(body: bytes, charset: str | None) -> Sequence[Element]:
     return paragraphs(decode(body, declared=charset))
+
+
+def _holds_text(elements: Sequence[Element]) -> bool:
+    return any(element.text.strip() for element in elements)
+
+
+def _words(elements: Sequence[Element]) -> set[str]:
+    return {word.lower() for element in elements for word in _WORD.findall(element.text)}
 
 
 def _children(part: Message) -> list[Message]:

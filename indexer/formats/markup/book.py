@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 from xml.etree.ElementTree import Element as Node
 
-from indexer.formats.elements import Element, Parsed, quarantine
+from indexer.formats.elements import Parsed, quarantine
 from indexer.formats.markup.pages import Markup, web_page
 
 MAX_CHAPTERS = 5000  # chosen: as many as pages of a PDF
@@ -39,10 +39,13 @@ def book(data: bytes, *, read: Markup) -> Parsed:
             raise quarantine("too_large")
         if _encrypted(archive, names) & set(chapters):
             raise quarantine("encrypted")
-        elements: list[Element] = []
-        for name in chapters:
-            elements += web_page(archive.read(name), read=read).elements
-    return Parsed(kind="epub", title=package.findtext(f".//{_DC_TITLE}"), elements=tuple(elements))
+        pages = [web_page(archive.read(name), read=read) for name in chapters]
+    return Parsed(
+        kind="epub",
+        title=package.findtext(f".//{_DC_TITLE}"),
+        elements=tuple(element for page in pages for element in page.elements),
+        skipped_parts=sum(page.skipped_parts for page in pages),
+    )
 
 
 def _package_name(archive: zipfile.ZipFile, names: frozenset[str]) -> str:

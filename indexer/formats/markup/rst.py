@@ -1,10 +1,15 @@
 """reStructuredText to elements, by docutils: what unstructured has pandoc do."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 from docutils import nodes
 from docutils.core import publish_doctree, publish_from_doctree
 from docutils.parsers import rst
+from docutils.parsers.rst import directives, roles
+from docutils.writers import html5_polyglot
 
 from indexer.formats.elements import Parsed, quarantine
 from indexer.formats.markup.pages import Markup, web_text
@@ -62,10 +67,33 @@ def restructured(data: bytes, *, read: Markup) -> Parsed:
 
     A directive that docutils does not know, such as one of Sphinx's, stays as it is written.
     """
-    tree: Any = publish_doctree(decode(data), parser=_Parser(), settings_overrides=_SETTINGS)
+    with _undone():
+        html = _html(decode(data))
+    page = web_text(html, read=read)
+    return Parsed(kind="rst", title=None, elements=page.elements, skipped_parts=page.skipped_parts)
+
+
+def _html(text: str) -> str:
+    tree: Any = publish_doctree(text, parser=_Parser(), settings_overrides=_SETTINGS)
     for section in [node for node in tree.findall(nodes.section) if "system-messages" in node["classes"]]:
         section.parent.remove(section)
     for message in list(tree.findall(nodes.system_message)):  # holds what could not be understood
         message.parent.replace(message, list(message.findall(nodes.literal_block)))
-    html = publish_from_doctree(tree, writer="html5", settings_overrides=_SETTINGS)
-    return Parsed(kind="rst", title=None, elements=web_text(html, read=read).elements)
+    return str(publish_from_doctree(tree, writer="html5", settings_overrides=_SETTINGS))
+
+
+@contextmanager
+def _undone() -> Iterator[None]:
+    """Forget the roles that a document defines, and the classes of its formulas: docutils reads the next by them."""
+    tables: list[dict[str, Any]] = [
+        vars(roles)["_roles"],
+        vars(directives)["_directives"],
+        html5_polyglot.HTMLTranslator.math_tags,
+    ]
+    before = deepcopy(tables)
+    try:
+        yield
+    finally:
+        for table, old in zip(tables, before, strict=True):
+            table.clear()
+            table.update(old)

@@ -1,7 +1,7 @@
 """Word and PowerPoint files of 1997 to 2003 to elements, by office_oxide.
 
-It reads text only, never a macro, in Rust and in one thread. Chosen among what reads these formats without LibreOffice:
-kreuzberg loses tables and spreads field codes over the text, brings 100 MB and starts threads.
+It reads text only, never a macro, in Rust, each document in a thread that it starts. Chosen among what reads these
+formats without LibreOffice: kreuzberg loses tables and spreads field codes over the text, and brings 100 MB.
 """
 
 import html
@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from office_oxide import Document, OfficeOxideError
 
 from indexer.formats.elements import Element, Parsed, quarantine
+from indexer.formats.office.ole import embedded_count
 from indexer.formats.tables import html_table
 
 Node: TypeAlias = dict[str, Any]
@@ -21,6 +22,8 @@ _MAX_DEPTH = 20  # chosen: a table in a text box in a note is three
 
 def legacy(data: bytes, *, kind: Literal["doc", "ppt"]) -> Parsed:
     """Headings by their style, lists, rows with their header, then notes and text boxes. `page` is the slide's number.
+
+    What is embedded in a Word file is counted; PowerPoint has no directory of it.
 
     Raises:
         QuarantineError: `encrypted`, or `corrupt` for what cannot be opened.
@@ -36,7 +39,7 @@ def legacy(data: bytes, *, kind: Literal["doc", "ppt"]) -> Parsed:
         elements += _blocks(section["elements"], page, 0)
         elements += _blocks(section.get("speaker_notes", []), page, 0)
     title = tree["metadata"].get("title")
-    return Parsed(kind=kind, title=title, elements=tuple(elements))
+    return Parsed(kind=kind, title=title, elements=tuple(elements), skipped_parts=embedded_count(data))
 
 
 def _blocks(nodes: list[Node], page: int | None, depth: int) -> Iterator[Element]:

@@ -1,6 +1,7 @@
-"""OLE compound files: which document one is."""
+"""OLE compound files: which document one is, and how many others are in it."""
 
 import io
+import re
 import struct
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
@@ -20,6 +21,8 @@ _STREAMS: Mapping[str, Compound] = {
     "powerpoint document": "ppt",
     "__properties_version1.0": "msg",
 }
+# [MS-DOC] 2.1.5: each storage in the pool is an object; Excel keeps one in a storage MBD and eight digits of its own.
+_EMBEDDED = re.compile(r"objectpool/[^/]+|mbd[0-9a-f]{8}")
 _ENCRYPTED = frozenset({"encryptedpackage", "\x06dataspaces", "\tdrmcontent"})
 
 
@@ -29,11 +32,25 @@ def compound_of(data: bytes) -> Compound | None:
     Raises:
         QuarantineError: `encrypted`, `corrupt`.
     """
-    try:
-        with olefile.OleFileIO(io.BytesIO(data)) as file:
-            names = {path[0].lower() for path in file.listdir(storages=True)}
-    except (OSError, ValueError, IndexError, RecursionError, struct.error):
-        raise quarantine("corrupt") from None
+    names = {path.partition("/")[0] for path in _paths(data)}
     if names & _ENCRYPTED:
         raise quarantine("encrypted")
     return next((kind for stream, kind in _STREAMS.items() if stream in names), None)
+
+
+def embedded_count(data: bytes) -> int:
+    """How many documents of other programs are in a Word file or workbook.
+
+    Raises:
+        QuarantineError: `corrupt`.
+    """
+    return sum(_EMBEDDED.fullmatch(path) is not None for path in _paths(data))
+
+
+def _paths(data: bytes) -> set[str]:
+    """The storages and streams in lower case, each after what it is in."""
+    try:
+        with olefile.OleFileIO(io.BytesIO(data)) as file:
+            return {"/".join(path).lower() for path in file.listdir(storages=True)}
+    except (OSError, ValueError, IndexError, RecursionError, struct.error):
+        raise quarantine("corrupt") from None

@@ -1,6 +1,7 @@
 """OpenDocument texts, presentations and spreadsheets to elements, after OpenDocument 1.3, part 3."""
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -18,9 +19,13 @@ _OFFICE = "{urn:oasis:names:tc:opendocument:xmlns:office:1.0}"
 _TEXT = "{urn:oasis:names:tc:opendocument:xmlns:text:1.0}"
 _TABLE = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}"
 _DRAW = "{urn:oasis:names:tc:opendocument:xmlns:drawing:1.0}"
+_STYLE = "{urn:oasis:names:tc:opendocument:xmlns:style:1.0}"
 _PRESENTATION = "{urn:oasis:names:tc:opendocument:xmlns:presentation:1.0}"
 _DC_TITLE = "{http://purl.org/dc/elements/1.1/}title"
-_CONTENT, _META = "content.xml", "meta.xml"
+_CONTENT, _META, _STYLES = "content.xml", "meta.xml", "styles.xml"
+_EMBEDDED = re.compile(r".+/content\.xml|(?:.+/)?Object \d+")  # a document of its own, or what another program made
+_REPLACEMENTS = "ObjectReplacements/"  # pictures of them
+_MARGINS = tuple(f"{_STYLE}{place}{pages}" for place in ("header", "footer") for pages in ("", "-left", "-first"))
 _MAX_SPACES = 100
 _GONE = frozenset(
     {f"{_TEXT}tracked-changes", f"{_TEXT}sequence-decls", f"{_TEXT}page-number", f"{_OFFICE}annotation-end"}
@@ -31,7 +36,8 @@ _ASIDES = frozenset({f"{_OFFICE}annotation", f"{_TEXT}note-body", f"{_DRAW}frame
 def opendocument(data: bytes, *, kind: Literal["odt", "odp", "ods"]) -> Parsed:
     """Headings, lists and rows with their header; notes, comments and frames follow the paragraph they hang on.
 
-    `page` is the number of the slide or of the sheet. Deleted text stays out.
+    Headers and footers end a text. `page` is the number of the slide or of the sheet. Deleted text stays out. Embedded
+    objects are counted.
 
     Raises:
         QuarantineError: `corrupt`, `too_large` for more than MAX_CONTENT_BYTES or MAX_CELLS cells.
@@ -40,24 +46,33 @@ def opendocument(data: bytes, *, kind: Literal["odt", "odp", "ods"]) -> Parsed:
         names = archive.namelist()
         if _CONTENT not in names:
             raise quarantine("corrupt")
-        if archive.getinfo(_CONTENT).file_size > MAX_CONTENT_BYTES:
-            raise quarantine("too_large")
-        body = ET.fromstring(archive.read(_CONTENT)).find(f"{_OFFICE}body")  # noqa: S314 - declarations were refused before
-        title = ET.fromstring(archive.read(_META)).findtext(f".//{_DC_TITLE}") if _META in names else None  # noqa: S314 - as above
+        body = _root(archive, _CONTENT).find(f"{_OFFICE}body")
+        title = _root(archive, _META).findtext(f".//{_DC_TITLE}") if _META in names else None
+        masters = _root(archive, _STYLES).iter(f"{_STYLE}master-page") if kind == "odt" and _STYLES in names else ()
+        margins = [margin for master in masters for margin in master if margin.tag in _MARGINS]
     if body is None or not len(body):
         raise quarantine("corrupt")
-    _check_depth(body)
     reader = _Reader()
     match kind:
         case "odt":
             elements = list(reader.blocks(body[0], None))
+            elements += [element for margin in margins for element in reader.blocks(margin, None)]
         case "odp":
             elements = list(reader.slides(body[0]))
         case "ods":
             elements = sheets(
                 (sheet.get(f"{_TABLE}name") or "", reader.rows(sheet)) for sheet in body[0].iter(f"{_TABLE}table")
             )
-    return Parsed(kind=kind, title=title, elements=tuple(elements))
+    embedded = sum(not name.startswith(_REPLACEMENTS) and _EMBEDDED.fullmatch(name) is not None for name in names)
+    return Parsed(kind=kind, title=title, elements=tuple(elements), skipped_parts=embedded)
+
+
+def _root(archive: zipfile.ZipFile, name: str) -> Node:
+    if archive.getinfo(name).file_size > MAX_CONTENT_BYTES:
+        raise quarantine("too_large")
+    root = ET.fromstring(archive.read(name))  # noqa: S314 - declarations were refused before
+    _check_depth(root)
+    return root
 
 
 def _check_depth(root: Node) -> None:

@@ -64,12 +64,14 @@ _CHARSETS: Mapping[int, str] = {
 def rtf(data: bytes) -> Parsed:
     """Headings by style or outline level, lists, rows with their header; notes, boxes, headers and footers at the end.
 
+    Embedded objects are counted, and what they show is read.
+
     Raises:
         QuarantineError: `corrupt` for what is nested deeper than MAX_GROUPS.
     """
     reader = _Reader()
     reader.feed(data.decode("latin-1"))
-    return Parsed(kind="rtf", title=reader.title, elements=tuple(reader.finish()))
+    return Parsed(kind="rtf", title=reader.title, elements=tuple(reader.finish()), skipped_parts=reader.objects)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +89,9 @@ class _Group:
 class _Reader:
     def __init__(self) -> None:
         self.title: str | None = None
+        self.objects = 0
         self._group = _Group(encoding="cp1252")
+        self._encoding = self._group.encoding  # of the document: what has no font with a character set is in it
         self._groups: list[_Group] = []
         self._body = Flow()
         self._flows = [self._body]
@@ -99,7 +103,7 @@ class _Reader:
         self._decoder: codecs.IncrementalDecoder | None = None
         self._decoding = ""
         self._commands: Mapping[str, Callable[[int], None]] = {
-            "ansicpg": self._code_page,
+            "ansicpg": lambda number: self._default(f"cp{number}"),
             "cell": lambda _: self._flow.end_cell(),
             "deleted": lambda number: self._set(deleted=number != 0),
             "f": self._font,
@@ -107,11 +111,15 @@ class _Reader:
             "intbl": lambda _: setattr(self._flow.paragraph, "in_table", True),
             "listtext": lambda _: self._bullet(),
             "ls": lambda number: setattr(self._flow.paragraph, "listed", number > 0),
+            "mac": lambda _: self._default("mac_roman"),
             "nestcell": lambda _: self._write(" "),
+            "object": lambda _: self._count_object(),
             "outlinelevel": self._outline,
             "par": lambda _: self._end_paragraph(),
             "pard": lambda _: self._reset(),
-            "plain": lambda _: self._set(deleted=False),
+            "pc": lambda _: self._default("cp437"),
+            "pca": lambda _: self._default("cp850"),
+            "plain": lambda _: self._set(deleted=False, encoding=self._encoding),
             "pntext": lambda _: self._bullet(),
             "row": lambda _: self._flow.end_row(),
             "s": self._style,
@@ -242,19 +250,23 @@ class _Reader:
     def _font(self, number: int) -> None:
         if self._group.destination == "fonttbl":
             self._entry = number
-        elif number in self._fonts:
-            self._set(encoding=self._fonts[number])
+        else:
+            self._set(encoding=self._fonts.get(number, self._encoding))
 
     def _charset(self, number: int) -> None:
         if number in _CHARSETS:
             self._fonts[self._entry] = _CHARSETS[number]
 
-    def _code_page(self, number: int) -> None:
+    def _default(self, encoding: str) -> None:
         try:
-            codecs.lookup(f"cp{number}")
+            codecs.lookup(encoding)
         except LookupError:
             return
-        self._set(encoding=f"cp{number}")
+        self._encoding = encoding
+        self._set(encoding=encoding)
+
+    def _count_object(self) -> None:
+        self.objects += 1
 
     def _unicode(self, number: int) -> None:
         self._write(chr(number % 2**16))

@@ -3,6 +3,7 @@
 import datetime as dt
 import io
 import struct
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Literal
@@ -15,7 +16,9 @@ from xlrd.compdoc import CompDocError
 from xlrd.sheet import Cell
 
 from indexer.formats.elements import Element, Parsed, quarantine
+from indexer.formats.office.ole import MAGIC, embedded_count
 from indexer.formats.office.package import as_document
+from indexer.formats.office.sheet import besides
 from indexer.formats.tables import tabulate
 
 MAX_CELLS = 2_000_000  # chosen: fills a third of the memory; a file can name a million by a few bytes
@@ -26,13 +29,20 @@ _EXACT = 2.0**53  # floats above it skip integers
 def workbook(data: bytes) -> list[Element]:
     """The sheets of an .xlsx file. Formulas give the value they had when the file was saved.
 
+    After the rows of a sheet comes what stands beside them, as `besides` says.
+
     Raises:
         QuarantineError: `corrupt` for more than MAX_ROWS, `too_large` for more than MAX_CELLS.
     """
-    book = load_workbook(io.BytesIO(as_document(data)), read_only=True, data_only=True, keep_links=False)
+    data = as_document(data)
+    book = load_workbook(io.BytesIO(data), read_only=True, data_only=True, keep_links=False)
     for sheet in book.worksheets:
         sheet.reset_dimensions()  # what a file says about its size may be wrong by a million rows
-    return sheets((sheet.title, sheet.iter_rows(values_only=True)) for sheet in book.worksheets)
+    found = sheets((sheet.title, sheet.iter_rows(values_only=True)) for sheet in book.worksheets)
+    pages = {sheet.title: number for number, sheet in enumerate(book.worksheets, start=1)}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        found += besides(archive, pages)
+    return sorted(found, key=lambda element: element.page or 0)
 
 
 def old_workbook(data: bytes) -> Parsed:
@@ -49,7 +59,8 @@ def old_workbook(data: bytes) -> Parsed:
         raise quarantine("encrypted" if "encrypted" in str(error) else "corrupt") from None
     except (AssertionError, CompDocError, LookupError, TypeError, ValueError, struct.error):  # of a damaged file
         raise quarantine("corrupt") from None
-    return Parsed(kind="xls", title=None, elements=tuple(found))
+    embedded = embedded_count(data) if data.startswith(MAGIC) else 0  # before Excel 5 a workbook was one stream
+    return Parsed(kind="xls", title=None, elements=tuple(found), skipped_parts=embedded)
 
 
 def sheets(named_rows: Iterable[tuple[str, Iterable[Sequence[object]]]]) -> list[Element]:

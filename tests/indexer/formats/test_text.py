@@ -64,3 +64,34 @@ def test_more_text_than_a_document_may_hold_is_refused_while_it_is_read() -> Non
     with pytest.raises(QuarantineError) as caught:
         paragraphs("a\n\n" * 200_001)
     assert caught.value.reason == "too_large"
+
+
+@pytest.mark.parametrize("label", ["iso-8859-1", "latin-1", "us-ascii", "ISO8859-1", "ansi_x3.4-1968"])
+def test_latin_1_and_ascii_are_old_names_of_windows_1252(label: str) -> None:
+    text = "Le “café” a coûté 5 € – à l’arrivée."
+    assert decode(text.encode("cp1252"), declared=label) == text
+
+
+def test_a_byte_that_windows_1252_does_not_assign_is_what_latin_1_says() -> None:
+    assert decode(b"\x9d\xe9", declared="iso-8859-1") == "\x9dé"
+
+
+def test_ascii_is_the_label_of_who_knows_of_no_other() -> None:
+    text = "Отчёт за первый квартал готов, и директор подписал договор с поставщиком."
+    assert decode(text.encode("koi8-r"), declared="us-ascii") == text
+    assert decode(b"\xe9\xe8", declared="us-ascii") == "éè"
+
+
+@pytest.mark.parametrize("label", ["iso-8859-1", "us-ascii", "windows-1252", "iso-8859-15", "windows-1251", "koi8-r"])
+def test_utf_8_under_the_label_of_another_encoding_is_utf_8(label: str) -> None:
+    assert decode("José à Zürich".encode(), declared=label) == "José à Zürich"
+
+
+@pytest.mark.parametrize("label", ["iso-2022-jp", "utf-7", "shift_jis", "koi8-r", "cp1251", "utf-8"])
+def test_a_label_that_is_true_is_believed(label: str) -> None:
+    text = "Отчёт" if label in {"koi8-r", "cp1251"} else "東京"
+    assert decode(text.encode(label), declared=label) == text
+
+
+def test_what_is_no_encoding_of_text_is_passed_over() -> None:
+    assert decode("é".encode(), declared="base64") == "é"

@@ -1,16 +1,20 @@
+import re
 from collections.abc import Sequence
 from email.message import EmailMessage
 
 import pytest
 
-from indexer.formats.elements import Element, Parsed
+from indexer.formats.elements import Element, Parsed, quarantine
 from indexer.formats.mail.attachments import MAX_PARTS
 from indexer.formats.mail.message import MAX_INLINE_PICTURE_BYTES, mail
 from policies.errors import QuarantineError
 
 
 def html(body: bytes, charset: str | None) -> Sequence[Element]:
-    return [Element(text=f"<{body.decode(charset or 'ascii').strip()}>")]
+    text = body.decode(charset or "ascii").strip()
+    if text == "<unreadable>":
+        raise quarantine("corrupt")
+    return [Element(text=f"<{re.sub('<[^<>]*>', '', text)}>")]
 
 
 def told(data: bytes) -> list[tuple[str, int, str]]:
@@ -52,7 +56,50 @@ def test_html_is_read_where_the_plain_form_is_blank() -> None:
     made = message()
     made.set_content("\n")
     made.add_alternative("<p>HTML body.</p>", subtype="html")
-    assert told(made.as_bytes())[-1] == ("text", 0, "<<p>HTML body.</p>>")
+    assert told(made.as_bytes())[-1] == ("text", 0, "<HTML body.>")
+
+
+@pytest.mark.parametrize(
+    ("plain", "formatted", "read_as"),
+    [
+        ("The bill is due.", "<p>The <b>bill</b> is due.</p><p>Read in a browser.</p>", ["The bill is due."]),
+        ("Your client shows no HTML.", "<p>The bill is due on 3 May.</p>", ["<The bill is due on 3 May.>"]),
+        ("The bill is due on 3 May.", "<p>See above</p>", ["The bill is due on 3 May.", "<See above>"]),
+        ("東京の天気は\n晴れです。", "<p>東京の天気は晴れです。</p>", ["東京の天気は\n晴れです。"]),
+        ("Yes", "<p></p>", ["Yes"]),
+        ("?", "<unreadable>", ["?"]),
+    ],
+)
+def test_plain_text_is_read_where_it_says_what_the_html_says(plain: str, formatted: str, read_as: list[str]) -> None:
+    made = message()
+    made.set_content(plain)
+    made.add_alternative(formatted, subtype="html")
+    assert [text for _, _, text in told(made.as_bytes())][2:] == read_as
+
+
+def test_a_form_that_cannot_be_read_is_skipped_where_there_is_another_and_refuses_the_mail_where_not() -> None:
+    made = message()
+    made.set_content("Plain body.")
+    made.add_alternative("<unreadable>", subtype="html")
+    assert (told(made.as_bytes())[-1][2], read(made.as_bytes()).skipped_parts) == ("Plain body.", 1)
+    with pytest.raises(QuarantineError):
+        read(made.as_bytes().replace(b"Plain body.", b""))
+
+
+def test_a_calendar_beside_the_body_is_counted_and_a_file_is_kept() -> None:
+    made = message()
+    made.set_content("You are invited.")
+    made.add_alternative("BEGIN:VCALENDAR\nLOCATION:Room 5\nEND:VCALENDAR\n", subtype="calendar")
+    made.add_alternative("<p>You are invited.</p>", subtype="html")
+    made.add_alternative("<p>You are invited.</p>", subtype="html")
+    form = made.get_payload(3)
+    assert isinstance(form, EmailMessage)
+    form.add_related(b"x" * 100_000, maintype="image", subtype="png", cid="<map>", filename="map.png")
+    made.attach(pdf := EmailMessage())
+    pdf.set_content(b"%PDF-", maintype="application", subtype="pdf", filename="plan.pdf")
+    assert told(made.as_bytes())[-1][2] == "You are invited."
+    assert read(made.as_bytes()).skipped_parts == 1
+    assert attached(made.as_bytes()) == [("map.png", b"x" * 100_000), ("plan.pdf", b"%PDF-")]
 
 
 def test_what_hangs_on_the_form_that_is_not_read_is_kept_too() -> None:

@@ -50,3 +50,13 @@ def test_a_broken_file_is_read_as_far_as_it_goes() -> None:
 
 def test_a_paragraph_may_be_one_long_line() -> None:
     assert html("word " * 20_000).count("word") == 20_000
+
+
+def test_no_document_changes_how_the_next_one_is_read() -> None:
+    next_one = "See :ref:`target`, :strong:`this` and `that`.\n\n.. math:: a\n"
+    before = html(next_one)
+    html(
+        ".. role:: ref(raw)\n   :format: latex\n\n.. role:: strong(math)\n.. role:: that(math)\n"
+        ".. default-role:: math\n\n:ref:`x` :strong:`y` :that:`z` `w`\n"
+    )
+    assert html(next_one) == before

@@ -13,12 +13,24 @@ DATA = "<table><tr><th>Day</th><th>Hours</th></tr><tr><td>Monday</td><td>9-5</td
         ("a<nav>x<NAV class='y'>y</nav></nav>b", "ab"),
         ("a<nav>never closed", "a<nav>never closed"),
         ("a</nav>b", "a</nav>b"),
-        ("a<script>document.write('<table>')</script><!-- <nav> -->b", "a  b"),
+        ("a<nav-bar>x</nav-bar>b", "a<nav-bar>x</nav-bar>b"),
+        ("a<script>document.write('<table>')</script><!-- <nav> -->b", "ab"),
+        ("jane.doe<!-- -->@<script>x</script >example<STYLE>y</STYLE foo>.com", "jane.doe@example.com"),
+        ("a<!-->b<!--->c<!-- x --!>d<!--[if !mso]><!-->e<!--<![endif]-->f", "abcdef"),
+        ("<main hidden>a</main><MAIN>b</MAIN><noscript>c</noscript>", "<div>a</div><div>b</div><div>c</div>"),
         (DATA, DATA),
         ("<table><tr><td>one</td></tr></table>", "<div><div><div>one</div></div></div>"),
         (f"<table><tr><td>{DATA}</td></tr></table>", f"<div><div><div>{DATA}</div></div></div>"),
         ("<table><tr><td>never closed", "<div><div><div>never closed"),
         ("</td></table>stray", "</td></table>stray"),
+        (
+            "<table><form><tr><td>a</td><td>b</td></tr></form></table>",
+            "<div><form><div><div>a</div><div>b</div></div></form></div>",
+        ),
+        (
+            "<table><tr><td><form>a</form></td><td>b</td></tr></table>",
+            "<table><tr><td><form>a</form></td><td>b</td></tr></table>",
+        ),
     ],
 )
 def test_menus_scripts_and_layout_tables_go_and_data_stays(html: str, cleaned: str) -> None:

@@ -1,5 +1,6 @@
 import io
 import zipfile
+from collections.abc import Sequence
 from typing import Literal
 
 import pytest
@@ -16,18 +17,23 @@ NAMES = " ".join(
         "table": "table",
         "draw": "drawing",
         "presentation": "presentation",
+        "style": "style",
     }.items()
 )
 META = f'<m xmlns:dc="http://purl.org/dc/elements/1.1/" {NAMES}><dc:title>Leave policy</dc:title></m>'
 
 
-def package(kind: str, body: str) -> bytes:
+def package(kind: str, body: str, *, masters: str = "", more: Sequence[str] = ()) -> bytes:
     name = {"odt": "text", "odp": "presentation", "ods": "spreadsheet"}[kind]
     document = f"<office:document-content {NAMES}><office:body><office:{name}>{body}</office:{name}></office:body>"
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:
         archive.writestr("content.xml", f"{document}</office:document-content>")
         archive.writestr("meta.xml", META)
+        styles = f"<office:master-styles>{masters}</office:master-styles>"
+        archive.writestr("styles.xml", f"<office:document-styles {NAMES}>{styles}</office:document-styles>")
+        for entry in more:
+            archive.writestr(entry, "<x/>")
     return target.getvalue()
 
 
@@ -68,6 +74,23 @@ def test_what_hangs_on_a_paragraph_follows_it_and_what_was_deleted_stays_out() -
         "</text:p></draw:text-box></draw:frame> goes on.</text:p>"
     )
     assert [text for *_, text in told(read(body))] == ["Text goes on.", "noted", "remarked", "boxed"]
+
+
+def test_headers_and_footers_end_a_text() -> None:
+    masters = (
+        "<style:master-page><style:header><text:p>Depot</text:p></style:header><style:footer><text:p>Page "
+        "<text:page-number>1</text:page-number></text:p></style:footer><style:footer-first><text:p>Draft</text:p>"
+        "</style:footer-first></style:master-page>"
+    )
+    data = package("odt", "<text:p>Text.</text:p>", masters=masters)
+    found = [text.strip() for *_, text in told(opendocument(data, kind="odt"))]
+    assert found == ["Text.", "Depot", "Page", "Draft"]
+
+
+def test_embedded_objects_are_counted_and_not_the_pictures_of_them() -> None:
+    names = ("Object 1/content.xml", "Object 1/styles.xml", "Object 2", "ObjectReplacements/Object 1")
+    data = package("odt", "<text:p>Text.</text:p>", more=names)
+    assert opendocument(data, kind="odt").skipped_parts == 2
 
 
 def test_slides_give_titles_by_place_notes_and_page_numbers() -> None:

@@ -2,7 +2,7 @@ import io
 import zipfile
 
 from indexer.formats.office.package import as_document, describe
-from tests.bombs.packages import deflated, docx
+from tests.bombs.packages import deflated, docx, relation
 
 
 def test_a_strict_package_gets_the_names_that_every_reader_knows() -> None:
@@ -34,3 +34,15 @@ def test_charts_smart_art_and_embedded_files_are_counted() -> None:
     )
     data = docx(more=[deflated(f"word/{name}", "<x/>") for name in names])
     assert describe("docx", data, []).skipped_parts == 3
+
+
+def test_another_document_in_place_of_a_paragraph_is_counted_under_any_name() -> None:
+    relations = relation("r9", "aFChunk", "/word/some.thing") + relation("r8", "aFChunk", "away.htm", external=True)
+    data = docx('<w:altChunk r:id="r9"/>', relations=relations, more=[deflated("word/some.thing", "Words.")])
+    assert describe("docx", data, []).skipped_parts == 1
+
+
+def test_comments_on_slides_are_counted() -> None:
+    names = ("comments/modernComment_1.xml", "comments/comment1.xml", "comments/_rels/comment1.xml.rels")
+    data = docx(more=[deflated(f"ppt/{name}", "<x/>") for name in names])
+    assert describe("pptx", data, []).skipped_parts == 2

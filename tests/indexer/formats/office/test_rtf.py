@@ -70,6 +70,11 @@ def test_pictures_fields_instructions_and_unknown_destinations_are_left_out() ->
     assert texts(body) == ["See hereshown."]
 
 
+def test_embedded_objects_are_counted_and_what_they_show_is_read() -> None:
+    parsed = read(rb"a{\object\objemb{\*\objdata 01}{\result b}}{\object\objlink{\*\objdata 02}}\par")
+    assert ([item.text for item in parsed.elements], parsed.skipped_parts) == (["ab"], 2)
+
+
 def test_deleted_text_stays_out() -> None:
     assert texts(rb"kept {\deleted gone\deleted0 back}{\deleted gone} end\par") == ["kept back end"]
 
@@ -90,6 +95,13 @@ def test_the_title_comes_from_the_properties() -> None:
         (rb"{\fonttbl{\f0\fcharset0 Arial;}{\f1\fcharset204 Arial;}}\f1 \'cf\'f0\f0 \'e9", "Прé"),
         (rb"{\fonttbl{\f1\fcharset128 MS;}}\f1 \'93\'8c\'8b\'9e", "東京"),
         (rb"{\fonttbl{\f1\fcharset128 MS;}}\f1 \'83A", "ア"),  # its second byte is an ASCII letter
+        (rb"{\fonttbl{\f0 Arial;}{\f1\fcharset204 Arial;}}\f1 \'cf\f0 \'e9\f1 \'cf\f9 \'e9", "ПéПé"),  # no set, no font
+        (rb"{\fonttbl{\f1\fcharset204 Arial;}}\f1 \'cf\plain \'e9", "Пé"),
+        (rb"\ansicpg1250{\fonttbl{\f0 A;}{\f1\fcharset204 A;}}\f1 \'cf\f0 \'f8{\f1\plain \'f8}", "Пřř"),
+        (rb"\mac caf\'8e", "café"),
+        (rb"\mac\ansicpg10000 caf\'8e", "café"),
+        (rb"\pc caf\'82\'9b", "café¢"),
+        (rb"\pca caf\'82\'9b", "caféø"),
         (rb"\ansicpg1251 \'cf\'f0", "Пр"),
         (rb"\ansicpg99999 \'e9", "é"),
         (rb"a\~b\_c\-d\\e\{f\}", "a\xa0b-cd\\e{f}"),
