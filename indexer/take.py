@@ -85,7 +85,7 @@ class Taker:
         self._connector = connector
         self._listing = listing
         self._retry = retry
-        self._passing = _PASSING | ({"no_ocr"} if ocr.available() else set())
+        self._passing = _PASSING
         self._tombstones = workshop.keyring.tombstones()
         self._keys = workshop.keyring.document_key_ids()
         self.look()
@@ -94,6 +94,8 @@ class Taker:
         """See what the catalog knows of the source now."""
         with self._workshop.database.reading() as session:
             self.known = catalog.documents(session, self._source.name)
+        if any(known.reason == "no_ocr" for known in self.known.values()) and ocr.available():
+            self._passing = _PASSING | {"no_ocr"}
         # A part is looked at when its document is.
         self._with_unsettled_parts = {
             known.parent

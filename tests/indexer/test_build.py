@@ -197,8 +197,8 @@ def test_superseded_revisions_are_forgotten_in_small_transactions(bench: Bench, 
     counting = Counting(bench.place, [])
     collect(counting, bench.keyring, source, bench.home.generations(source.name))
     counting.close()
-    _, *forgotten = [before - after for before, after in itertools.pairwise(sizes)]  # the keys go before the rows
-    assert forgotten == [FORGOTTEN_AT_ONCE, FORGOTTEN_AT_ONCE, 2]
+    forgotten = [before - after for before, after in itertools.pairwise(sizes)]
+    assert [number for number in forgotten if number] == [FORGOTTEN_AT_ONCE, FORGOTTEN_AT_ONCE, 2]
     assert len(bench.documents(source)) == 3
 
 

@@ -33,6 +33,7 @@ _SETTINGS = {
     "warning_stream": False,
     "xml_declaration": False,
 }
+MAX_DEPTH = 100  # chosen: of indented blocks, each of which docutils copies with all that lies in it
 MAX_SUBSTITUTED_CHARS = 2**20  # chosen: what docutils bounds by the limit on a line, which is lifted above
 
 
@@ -67,10 +68,26 @@ def restructured(data: bytes, *, read: Markup) -> Parsed:
 
     A directive that docutils does not know, such as one of Sphinx's, stays as it is written.
     """
+    text = decode(data)
+    if _depth(text) > MAX_DEPTH:
+        raise quarantine("corrupt")
     with _undone():
-        html = _html(decode(data))
+        html = _html(text)
     page = web_text(html, read=read)
     return Parsed(kind="rst", title=None, elements=page.elements, skipped_parts=page.skipped_parts)
+
+
+def _depth(text: str) -> int:
+    """How many blocks lie in each other at most, by their indentation."""
+    deepest, margins = 0, [-1]
+    for line in text.splitlines():
+        if words := line.lstrip():
+            margin = len(line[: len(line) - len(words)].expandtabs(8))
+            while margins[-1] >= margin:
+                margins.pop()
+            margins.append(margin)
+            deepest = max(deepest, len(margins) - 1)
+    return deepest
 
 
 def _html(text: str) -> str:
