@@ -16,14 +16,14 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from indexer import build, catalog, durable, erase, joblog, keyring, listings, revisions, sync, take
 from tests.evidence.crashing import real
-from tests.evidence.crashing.world import World, forked, read
+from tests.evidence.crashing.world import World, forked, reading
 
 STEPS: Sequence[tuple[object, str]] = (
     (sync._SyncRun, "prepare"),  # noqa: SLF001
@@ -72,19 +72,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--real", type=int, default=30)
+    parser.add_argument("--worlds", type=int, default=1, help="homes that are worked on at once")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    shares = [len(range(world, arguments.kills, arguments.worlds)) for world in range(arguments.worlds)]
+    with ProcessPoolExecutor(arguments.worlds) as pool:
+        parts = list(pool.map(_kills, shares, range(arguments.seed, arguments.seed + arguments.worlds)))
+    rows = [row for part in parts for row in part[0]]
+    reads = sum(part[1] for part in parts)
+    wrong = [problem for part in parts for problem in part[2]]
     chance = random.Random(arguments.seed)  # noqa: S311 - a repeatable run, not a secret
-    with tempfile.TemporaryDirectory(prefix="penstock-crash-") as folder:
-        world = World(root=Path(folder))
-        world.create()
-        world.work()
-        with _reader(world) as reader:
-            rows: list[dict[str, Any]] = []
-            while sum(row["killed"] for row in rows) < arguments.kills and len(rows) < 3 * arguments.kills:
-                rows.append(_killed(world, chance, len(rows)))
-                print(f"\r{len(rows)} processes", end="", file=sys.stderr, flush=True)
-            reads, wrong = reader()
     real_rows, answers = real.kills(arguments.real, chance) if arguments.real else ([], 0)
     killed, really_killed = sum(row["killed"] for row in rows), sum(row.killed for row in real_rows)
     problems = [problem for row in rows for problem in row["problems"]]
@@ -125,6 +122,22 @@ def main() -> int:
         )
     )
     return 0 if all(bounds.values()) else 1
+
+
+def _kills(kills: int, seed: int) -> tuple[list[dict[str, Any]], int, list[str]]:
+    """Kill so many processes at work on one home. What came of each, and what its reader met."""
+    chance = random.Random(seed)  # noqa: S311 - a repeatable run, not a secret
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="penstock-crash-") as folder:
+        world = World(root=Path(folder))
+        world.create()
+        world.work()
+        with reading(world) as reader:
+            while sum(row["killed"] for row in rows) < kills and len(rows) < 3 * kills:
+                rows.append(_killed(world, chance, len(rows)))
+                print(f"\r{len(rows)} processes", end="", file=sys.stderr, flush=True)
+            reads, wrong = reader()
+    return rows, reads, wrong
 
 
 def _killed(world: World, chance: random.Random, number: int) -> dict[str, Any]:
@@ -187,29 +200,6 @@ def _arm(place: object, name: str, *, before: bool, nth: int) -> None:
         return result
 
     setattr(place, name, deadly)
-
-
-@contextmanager
-def _reader(world: World) -> Iterator[Callable[[], tuple[int, list[str]]]]:
-    """A process that reads while others die; called, it stops and tells how often, and what was wrong."""
-    told, tell = os.pipe()
-    stop = world.root / "stop"
-
-    def body() -> None:
-        os.write(tell, json.dumps(read(world, stop.exists)).encode())
-
-    child = forked(body)
-    os.close(tell)
-
-    def ended() -> tuple[int, list[str]]:
-        stop.touch()
-        with os.fdopen(told) as answer:
-            found = answer.read()
-        os.waitpid(child, 0)
-        reads, wrong = json.loads(found) if found else (0, ["the reader died"])
-        return reads, wrong
-
-    yield ended
 
 
 if __name__ == "__main__":

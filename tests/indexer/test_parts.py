@@ -3,9 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from indexer import register
+from indexer import ocr, register, take
+from indexer.formats.elements import quarantine
 from indexer.reconcile import verify
 from indexer.take import MAX_PART_DEPTH, Outcome
+from policies.errors import QuarantineError
 from policies.manifest import Source
 from policies.model import DocumentId
 from tests.indexer.workbench import ACTOR, Bench, File, text
@@ -51,6 +53,49 @@ def test_an_attachment_that_cannot_be_read_is_quarantined_alone(bench: Bench, so
     documents = bench.documents(source)
     assert documents[part(bench, source, "mail.eml", 1)].reason == "encrypted"
     assert documents[part(bench, source, "mail.eml", 2)].reason == ""
+
+
+def test_an_attachment_that_cannot_be_read_for_now_is_read_by_a_later_sync(bench: Bench, source: Source) -> None:
+    bench.origin.files = {
+        "mail.eml": mail("Dear all", "+slow.txt", "!failing", "Text."),
+        "leave.md": text("Leave", "x"),
+    }
+    bench.stages.fake_parser.failing = QuarantineError(
+        "It took too long.", reason="timeout", stage="parse", mend="Wait."
+    )
+    bench.sync(source)
+    slow = part(bench, source, "mail.eml", 1)
+    assert bench.documents(source)[slow].reason == "timeout"
+    bench.stages.fake_parser.failing = None
+    parsed = bench.stages.fake_parser.parsed
+    bench.sync(source)
+    assert bench.documents(source)[slow].reason == ""
+    assert bench.stages.fake_parser.parsed == parsed + 2  # the mail and what is in it
+    bench.sync(source)
+    assert bench.stages.fake_parser.parsed == parsed + 2
+
+
+def test_a_scan_is_read_when_there_is_ocr_at_last(
+    bench: Bench, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.origin.files = {"scan.png": mail("!failing", "Text.")}
+    bench.stages.fake_parser.failing = quarantine("no_ocr")
+    monkeypatch.setattr(ocr, "available", lambda: ())
+    bench.sync(source)
+    bench.sync(source)
+    assert bench.stages.fake_parser.parsed == 1
+    bench.stages.fake_parser.failing = None
+    monkeypatch.setattr(ocr, "available", lambda: ("en",))
+    assert bench.sync(source).counts[Outcome.INDEXED] == 1
+
+
+def test_the_parts_of_a_document_are_taken_for_so_long_and_no_longer(
+    bench: Bench, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(take, "MAX_PARTS_S", -1.0)
+    bench.origin.files = {"mail.eml": mail("Dear all", "+a.txt", "One.", "+b.txt", "Two.")}
+    assert bench.sync(source).skipped_parts == 2
+    assert set(bench.documents(source)) == {bench.id(source, "mail.eml")}
 
 
 def test_attachments_in_attachments_are_taken_to_a_depth_and_counted_below(bench: Bench, source: Source) -> None:

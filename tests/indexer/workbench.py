@@ -73,11 +73,12 @@ class FakeParser(Sandbox):
 
     A line `+name` begins a part of that name, which goes to the next one or the end; `++name` begins one in that part.
 
-    `broken` is raised in place of an answer.
+    `broken` is raised in place of an answer, `failing` where the first line is `!failing`.
     """
 
     def __init__(self) -> None:
         super().__init__("indexer.parse", stage="parse", address_space_bytes=0, start_timeout_s=0)
+        self.failing: QuarantineError | None = None
         self.parsed = 0
         self.skipped_parts = 0
         self.broken: QuarantineError | None = None
@@ -97,6 +98,8 @@ class FakeParser(Sandbox):
         del lines[starts[0] if starts else len(lines) :]
         if lines and lines[0] == "!encrypted":
             raise quarantine("encrypted")
+        if lines and lines[0] == "!failing" and self.failing:
+            raise self.failing
         if lines and lines[0] == "!fault":
             raise ZeroDivisionError("with the document's text in the message")
         title = lines.pop(0).removeprefix("# ") if lines and lines[0].startswith("# ") else None

@@ -1,5 +1,6 @@
 """A small home with stand-in models and a folder that changes, for processes that die in the middle of work on it."""
 
+import json
 import os
 import random
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 from connectors.filesystem import FilesystemConnector
 from connectors.guard import guarded
 from connectors.secrets import Secrets
-from gateway.lookup import Lookup, Opened, Question, UnavailableError
+from gateway.lookup import Lookup, Opened, Question
 from indexer import catalog, erase, joblog, register
 from indexer import sync as syncs
 from indexer.content import open_text
@@ -24,7 +25,7 @@ from indexer.reconcile import verify
 from indexer.shelf import Shelf
 from indexer.tables import DocumentState
 from indexer.worker import Worker
-from policies.errors import IntegrityError
+from policies.errors import DependencyError, IntegrityError
 from policies.manifest import Source
 from policies.model import Caller, Reason
 from tests.indexer import workbench
@@ -196,7 +197,7 @@ def read(world: World, stop: Callable[[], bool]) -> tuple[int, list[str]]:
                 registered = catalog.require(session, world.source.name)
             try:
                 problem = _ask(bench, lookup, registered, caller, " ".join(chance.choices(WORDS, k=3)))
-            except (UnavailableError, IntegrityError) as error:
+            except (DependencyError, IntegrityError) as error:
                 problem = error.message
             if problem:
                 # What was replaced while it was read is not there any more, and a gateway asks again.
@@ -206,6 +207,29 @@ def read(world: World, stop: Callable[[], bool]) -> tuple[int, list[str]]:
             reads += 1
             time.sleep(PAUSE_S)
     return reads, wrong
+
+
+@contextmanager
+def reading(world: World) -> Iterator[Callable[[], tuple[int, list[str]]]]:
+    """A process that reads while others die; called, it stops and tells how often, and what was wrong."""
+    told, tell = os.pipe()
+    stop = world.root / "stop"
+
+    def body() -> None:
+        os.write(tell, json.dumps(read(world, stop.exists)).encode())
+
+    child = forked(body)
+    os.close(tell)
+
+    def ended() -> tuple[int, list[str]]:
+        stop.touch()
+        with os.fdopen(told) as answer:
+            found = answer.read()
+        os.waitpid(child, 0)
+        reads, wrong = json.loads(found) if found else (0, ["the reader died"])
+        return reads, wrong
+
+    yield ended
 
 
 def _ask(bench: Bench, lookup: Lookup, registered: catalog.Registration, caller: Caller, query: str) -> str:
