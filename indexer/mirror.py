@@ -18,7 +18,7 @@ from indexer.run import Act, Run
 from indexer.sync import BATCH
 from indexer.tables import DocumentState
 from indexer.take import NOBODY, same_readers
-from indexer.workshop import Workshop
+from indexer.workshop import Workshop, in_force
 from policies import ledger
 from policies.errors import ConflictError, DependencyError, RefusedError
 from policies.manifest import Source
@@ -57,11 +57,7 @@ class _Mirroring:
         began = workshop.clock()
         told = self._told(began)
         with workshop.database.writing() as session:
-            registered = catalog.require(session, source.name)
-            if registered.policy_hash != source.policy_hash:
-                raise ConflictError(
-                    f"Another manifest of {source.name!r} was put in force.", mend="Run the same command again."
-                )
+            registered = in_force(session, source)
             now = workshop.clock()
             if registered.mirrored_at and began < registered.mirrored_at <= now:
                 # A sync that began later has mirrored them meanwhile. (Behind the present: the clock was ahead.)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -91,8 +91,7 @@ def repair(workshop: Workshop, findings: Sequence[Finding], *, actor: str) -> No
     with ExitStack() as writers:
         # All of them, because a key that a sync has just made is not yet named by the catalog.
         for name in registered:
-            hold = writers.enter_context(workshop.database.exclusive(name))
-            workshop = replace(workshop, database=workshop.database.fenced(hold))
+            workshop = writers.enter_context(workshop.holding(name))
         wanted = {finding.source for finding in findings if finding.fault in REPAIRABLE}
         for source in (registered[name] for name in registered if name in wanted):
             workshop.rebuild(parse(source.manifest, path=str(source.manifest_path)), actor=actor)

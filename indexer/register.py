@@ -1,7 +1,7 @@
 """Putting a manifest in force: what it would change, and the change itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -68,14 +68,13 @@ def apply(workshop: Workshop, source: Source, *, manifest: str, path: Path, acto
     Raises:
         ConflictError: another process is at work on this source.
     """
-    with workshop.database.exclusive(source.name) as hold:
-        workshop = replace(workshop, database=workshop.database.fenced(hold))
-        now = workshop.clock()
-        with workshop.database.reading() as session:
+    with workshop.holding(source.name) as fenced:
+        now = fenced.clock()
+        with fenced.database.reading() as session:
             registered = catalog.registration(session, source.name)
             documents = catalog.documents(session, source.name).values()
         indexed = [document for document in documents if document.state is DocumentState.INDEXED]
-        after = _accesses(workshop.keyring, source, indexed)
+        after = _accesses(fenced.keyring, source, indexed)
         moved = {document.id: after[document.id] for document in indexed if document.access != after[document.id]}
         event = AuditEvent(
             actor=actor,
@@ -84,7 +83,7 @@ def apply(workshop: Workshop, source: Source, *, manifest: str, path: Path, acto
             policy_hash=source.policy_hash,
             detail={"version": source.version, "state": source.state},
         )
-        with workshop.database.writing() as session:
+        with fenced.database.writing() as session:
             catalog.register(
                 session, source.name, manifest=manifest, path=path, policy_hash=source.policy_hash, now=now
             )
@@ -92,9 +91,9 @@ def apply(workshop: Workshop, source: Source, *, manifest: str, path: Path, acto
             if registered and _reads_otherwise(parse(registered.manifest, path="catalog"), source):
                 catalog.hide_all(session, source.name)
             head = ledger.append(session, event, now=now)
-        workshop.keyring.anchor(head, now=now)
+        fenced.keyring.anchor(head, now=now)
         if registered and registered.generation is not None:
-            workshop.publish(source, actor=actor)
+            fenced.publish(source, actor=actor)
 
 
 def _reads_otherwise(old: Source, new: Source) -> bool:

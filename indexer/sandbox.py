@@ -91,8 +91,7 @@ class Sandbox:
 
     def warm(self) -> None:
         """Have a child up before the first call. DependencyError: it cannot be started."""
-        with self._turns:
-            self._idle.append(self._rested() or self._start())
+        self.layers()
 
     def layers(self) -> tuple[str, ...]:
         """What of the kernel's confines a child here, as `Child.layers`. DependencyError: it cannot be started."""

@@ -100,7 +100,7 @@ class _SyncRun:
             job, registered = joblog.job(session, self._job.id), catalog.require(session, source.name)
         if job.total is not None:
             return job.total
-        self._taker.look()
+        self._taker.look_again()
         began = workshop.clock()
         if job.key is None:
             workshop.record(source, job.actor, Action.SYNC_STARTED, {"job": job.id})

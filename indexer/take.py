@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -85,25 +86,35 @@ class Taker:
         self._connector = connector
         self._listing = listing
         self._retry = retry
-        self._passing = _PASSING
         self._tombstones = workshop.keyring.tombstones()
         self._keys = workshop.keyring.document_key_ids()
-        self.look()
 
-    def look(self) -> None:
-        """See what the catalog knows of the source now."""
+    def look_again(self) -> None:
+        """Forget what the catalog knew of the source; it is asked when that is needed next."""
+        for name in ("known", "_passing", "_with_unsettled_parts"):
+            vars(self).pop(name, None)
+
+    @cached_property
+    def known(self) -> dict[DocumentId, catalog.Document]:
+        """What the catalog knows of the source."""
         with self._workshop.database.reading() as session:
-            self.known = catalog.documents(session, self._source.name)
-        if any(known.reason == "no_ocr" for known in self.known.values()) and ocr.available():
-            self._passing = _PASSING | {"no_ocr"}
-        # A part is looked at when its document is.
-        self._with_unsettled_parts = {
+            return catalog.documents(session, self._source.name)
+
+    @cached_property
+    def _passing(self) -> frozenset[str]:
+        scans_wait = any(known.reason == "no_ocr" for known in self.known.values())
+        return _PASSING | {"no_ocr"} if scans_wait and ocr.available() else _PASSING
+
+    @cached_property
+    def _with_unsettled_parts(self) -> frozenset[DocumentId]:
+        """The documents to be looked at for what lies in them: a part is looked at when its document is."""
+        return frozenset(
             known.parent
             for known in self.known.values()
             if known.parent
             and known.state is DocumentState.QUARANTINED
             and (self._retry or known.reason in self._passing)
-        }
+        )
 
     @property
     def unsettled(self) -> bool:

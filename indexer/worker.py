@@ -258,6 +258,7 @@ class Worker:
                     kind = joblog.job(session, job).kind
                 self.jobs.offer_again(job, kind)
             self._left.pop(job, None)
+            self._busy.pop(job, None)
 
     def _adopt_all(self) -> None:
         """Take the jobs of dead workers to be gone on with by any live one."""

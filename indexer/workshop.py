@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
+from sqlmodel import Session
+
 from indexer import catalog
 from indexer.analyse import analyser_version
 from indexer.build import build, collect, publish
@@ -18,6 +20,20 @@ from policies import ledger
 from policies.errors import ConflictError, IntegrityError
 from policies.manifest import Source
 from policies.model import Action, AuditEvent, GenerationId, Node
+
+
+def in_force(session: Session, source: Source) -> catalog.Registration:
+    """The registration of a source as its manifest is.
+
+    Raises:
+        ConflictError: another manifest was put in force meanwhile.
+    """
+    registered = catalog.require(session, source.name)
+    if registered.policy_hash != source.policy_hash:
+        raise ConflictError(
+            f"Another manifest of {source.name!r} was put in force.", mend="Run the same command again."
+        )
+    return registered
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,13 +65,19 @@ class Workshop:
         Raises:
             ConflictError: another process is at work on it, or another manifest was put in force meanwhile.
         """
-        with self.database.exclusive(source.name) as hold:
-            with self.database.reading() as session:
-                registered = catalog.require(session, source.name)
-            if registered.policy_hash != source.policy_hash:
-                raise ConflictError(
-                    f"Another manifest of {source.name!r} was put in force.", mend="Run the same command again."
-                )
+        with self.holding(source.name) as fenced:
+            with fenced.database.reading() as session:
+                in_force(session, source)
+            yield fenced
+
+    @contextmanager
+    def holding(self, name: str) -> Iterator[Self]:
+        """Hold a name while the block runs: this workshop, which writes only while that is so.
+
+        Raises:
+            ConflictError: another process holds it.
+        """
+        with self.database.exclusive(name) as hold:
             yield replace(self, database=self.database.fenced(hold))
 
     def publish(self, source: Source, *, actor: str) -> GenerationId:

@@ -138,22 +138,15 @@ def test_a_listing_that_is_begun_again_does_not_rely_on_what_it_saw_before(bench
     assert bench.id(source, "pay.md") not in bench.documents(source)
 
 
-def test_mirroring_goes_on_when_the_clock_was_ahead(bench: Bench, source: Source) -> None:
+@pytest.mark.parametrize("job", [Bench.mirror, Bench.sync])
+def test_permissions_narrow_when_the_clock_was_ahead(
+    bench: Bench, source: Source, job: Callable[[Bench, Source], object]
+) -> None:
     bench.clock.forward(timedelta(hours=2))
     bench.mirror(source)
     bench.clock.forward(timedelta(hours=-2))
     narrow(bench)
-    bench.mirror(source)
-    assert readers(bench, source, "leave.md") == {"user:ann"}
-    assert bench.registered(source).mirrored_at == bench.clock.now
-
-
-def test_a_sync_narrows_when_the_clock_was_ahead(bench: Bench, source: Source) -> None:
-    bench.clock.forward(timedelta(hours=2))
-    bench.mirror(source)
-    bench.clock.forward(timedelta(hours=-2))
-    narrow(bench)
-    bench.sync(source)
+    job(bench, source)
     assert readers(bench, source, "leave.md") == {"user:ann"}
     assert bench.registered(source).mirrored_at == bench.clock.now
 
