@@ -60,14 +60,26 @@ class Reason(StrEnum):
     PURPOSE_NOT_OF_CALLER = "purpose_not_of_caller"
     PROCESS_REGION = "process_region"
     STORE_REGION = "store_region"
+    SYSTEM_REGION = "system_region"
     CALLER_REGION_UNKNOWN = "caller_region_unknown"
     CALLER_REGION = "caller_region"
+    NOTHING_TO_SHOW = "nothing_to_show"
+    DOCUMENT_UNKNOWN = "document_unknown"
+    NOT_INDEXED = "not_indexed"
+    ERASED = "erased"
     RETENTION_PASSED = "retention_passed"
     RETENTION_UNKNOWN = "retention_unknown"
+    RESTRICTED = "restricted"
+    ON_HOLD = "on_hold"
     ACL_MISSING = "acl_missing"
     ACL_STALE = "acl_stale"
     DENY_RULE = "deny_rule"
     NO_ALLOW_RULE = "no_allow_rule"
+    PURPOSE_NOT_OF_AGENT = "purpose_not_of_agent"
+    AGENT_REGION_UNKNOWN = "agent_region_unknown"
+    AGENT_REGION = "agent_region"
+    AGENT_DENY_RULE = "agent_deny_rule"
+    AGENT_NO_ALLOW_RULE = "agent_no_allow_rule"
 
 
 class Action(StrEnum):
@@ -87,32 +99,58 @@ class Action(StrEnum):
     GENERATION_PUBLISHED = "generation.published"
     KEY_CREATED = "key.created"
     KEY_REVOKED = "key.revoked"
+    AGENT_GRANTED = "agent.granted"
+    AGENT_REVOKED = "agent.revoked"
+    KEYRING_ROTATED = "keyring.rotated"
+    CLOCK_CORRECTED = "clock.corrected"
     RETRIEVED = "retrieved"
+    SOURCES_LISTED = "sources.listed"
     CALIBRATED = "calibrated"
     PURGE_PLANNED = "purge.planned"
     PURGE_TOMBSTONED = "purge.tombstoned"
     PURGE_FINISHED = "purge.finished"
+    HOLD_PLACED = "hold.placed"
+    HOLD_RELEASE_ASKED = "hold.release_asked"
+    HOLD_RELEASED = "hold.released"
+    RESTRICTION_PLACED = "restriction.placed"
+    RESTRICTION_LIFTED = "restriction.lifted"
+    ERASURE_REFUSED = "erasure.refused"
+    ERASURE_LIFTED = "erasure.lifted"
+    SUBJECT_SEARCHED = "subject.searched"
+    RECORDS_EXPORTED = "records.exported"
+    AUDIT_EXPORTED = "audit.exported"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Caller:
-    """A verified caller. Made by `gateway.identity` only, from a token or a key, never from headers.
-
-    `region` is an ISO 3166-1 alpha-2 code in lower case, or None where the credential names none (which denies).
-    `credential` names what proved the caller, for the audit: `key:<id>` or `issuer:<name>`.
-    """
+class Party:
+    """Somebody a decision is about. `region` is ISO 3166-1 alpha-2 in lower case, or None where nobody named one."""
 
     subject: str
     groups: frozenset[str]
     purposes: frozenset[str]
     region: str | None
-    agent: str | None = None
-    roles: frozenset[Role] = frozenset()
-    credential: str = ""
 
     def principals(self) -> frozenset[str]:
-        """The names access rules may use for this caller: `user:<subject>` and `group:<name>` for each group."""
+        """The names access rules may use for this party: `user:<subject>` and `group:<name>` for each group."""
         return frozenset({f"user:{self.subject}"} | {f"group:{group}" for group in self.groups})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agent(Party):
+    """Software that acts for users, with what its registered grant lets it do at most."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller(Party):
+    """A verified caller. Made by `gateway.identity` only, from a token or a key, never from headers.
+
+    `agent` acts for the caller, who then gets what both may (RFC 8693, section 4.1). `credential` names what proved
+    the caller, for the audit: `key:<id>` or `issuer:<name>`.
+    """
+
+    agent: Agent | None = None
+    roles: frozenset[Role] = frozenset()
+    credential: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,10 +168,27 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """Where this process runs and where its home lies: ISO 3166-1 alpha-2, lower case; None denies."""
+    """Where this process runs, where documents lie at rest, and where logs and accounts go: ISO 3166-1 alpha-2.
+
+    `store_regions` has the home's region and that of the catalog's database where it lies elsewhere. None, or a
+    region that nobody named, denies.
+    """
 
     process_region: str | None
-    store_region: str | None
+    store_regions: frozenset[str | None]
+    system_region: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DocumentFacts:
+    """What a decision asks of one document: who may read it, from when it is kept, whether it is restricted.
+
+    `anchor` is UTC, aware; None denies, as `access` None does.
+    """
+
+    access: Access | None
+    anchor: datetime | None
+    restricted: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

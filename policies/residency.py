@@ -21,8 +21,8 @@ def may_store(policy: Policy, country: str, now: datetime) -> bool:
 
 
 def may_process(policy: Policy, country: str, now: datetime) -> bool:
-    """Whether data may be in memory in the country: on the list with the law's leave, or by a valid transfer."""
-    return _listed(policy, policy.residency.process, country, now) or has_transfer(policy, country, now)
+    """Whether data may be in memory in the country: it is on the list and the law allows it."""
+    return _listed(policy, policy.residency.process, country, now)
 
 
 def may_serve(policy: Policy, country: str, now: datetime) -> bool:
@@ -30,9 +30,23 @@ def may_serve(policy: Policy, country: str, now: datetime) -> bool:
     return _listed(policy, policy.residency.serve, country, now) or has_transfer(policy, country, now)
 
 
+def may_log(policy: Policy, country: str, now: datetime) -> bool:
+    """Whether logs and accounts may go to the country: on the list `system`, else `store`, and the law allows it."""
+    return _listed(policy, policy.residency.system or policy.residency.store, country, now)
+
+
 def has_transfer(policy: Policy, country: str, now: datetime) -> bool:
     """Whether one of the manifest's transfers carries data to the country at `now`."""
     return any(_holds(transfer, policy.regime, country, now) for transfer in policy.residency.transfers)
+
+
+def lapsed(policy: Policy, now: datetime) -> tuple[Transfer, ...]:
+    """The transfers of the manifest that carry nothing at `now`: not in force, or checked more than a year ago."""
+    return tuple(
+        transfer
+        for transfer in policy.residency.transfers
+        if not all(_holds(transfer, policy.regime, country, now) for country in regions.expand([transfer.to]))
+    )
 
 
 def _listed(policy: Policy, listed: tuple[str, ...], country: str, now: datetime) -> bool:

@@ -1,31 +1,24 @@
 """What must agree between the clauses of a manifest: bases and regimes, regions and transfers, rules that can match."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 
 from policies import facts, globs, regions, transfers
 from policies.facts import Ground, Regime
+from policies.manifest import papers
 from policies.manifest.clauses import AccessRules, Policy, Residency, Rule
+from policies.manifest.problem import Problem
 from policies.yamldoc import Place
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
-    """One disagreement: the place in the manifest, what is wrong, and the mend."""
-
-    place: Place
-    message: str
-    mend: str
 
 
 def problems(state: str, policy: Policy) -> tuple[Problem, ...]:
     """Every disagreement between clauses that are each valid by themselves, in the order of the manifest."""
     return tuple(
         Problem(place=("policy", *found.place), message=found.message, mend=found.mend)
-        for check in (_grounds, _residency, _access, _redaction)
+        for check in (_grounds, _residency, _access, _redaction, partial(papers.problems, state))
         for found in check(policy)
-    ) + tuple(_contract(state, policy))
+    )
 
 
 def _grounds(policy: Policy) -> Iterator[Problem]:
@@ -55,7 +48,7 @@ def _residency(policy: Policy) -> Iterator[Problem]:
                 mend="Remove them and list the countries under store, process and serve.",
             )
         return
-    listed = {"store": clause.store, "process": clause.process, "serve": clause.serve}
+    listed = {"store": clause.store, "process": clause.process, "serve": clause.serve, "system": clause.system}
     carried = regions.expand(transfer.to for transfer in clause.transfers)
     for key, names in listed.items():
         open_ends = {country for country in regions.expand(names) if not transfers.is_free(regime, country, None)}
@@ -169,29 +162,4 @@ def _redaction(policy: Policy) -> Iterator[Problem]:
             place=("redaction", "profile"),
             message="Profile 'none' says that there is no personal data, special_categories says that there is.",
             mend="Choose the profile strict, balanced or identifiers.",
-        )
-
-
-def _contract(state: str, policy: Policy) -> Iterator[Problem]:
-    clause, place = policy.contract, ("policy", "contract")
-    if clause.dpia is not None and clause.dpia_not_required is not None:
-        yield Problem(
-            place=(*place, "dpia_not_required"),
-            message="There is an impact assessment and a reason why there is none.",
-            mend="Keep one of the two.",
-        )
-    if state != "active":
-        return
-    if clause.processor_agreement is None:
-        yield Problem(
-            place=place,
-            message="An active source needs its processor agreement (GDPR Art. 28(3)).",
-            mend='Add it, for example: processor_agreement: DPA-2026-007, or "own operation" where the controller '
-            "runs Penstock itself.",
-        )
-    if policy.regime != "us" and clause.dpia is None and clause.dpia_not_required is None:
-        yield Problem(
-            place=place,
-            message="An active source needs an impact assessment (GDPR Art. 35).",
-            mend="Add it, for example: dpia: DPIA-2026-003, or dpia_not_required with the reason.",
         )

@@ -8,10 +8,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from policies.facts import Regime
 from policies.manifest.scalars import (
     Age,
+    Country,
     Day,
     Glob,
     Languages,
+    Listed,
+    Names,
     Principals,
+    Prose,
     Region,
     Regions,
     Retained,
@@ -27,6 +31,10 @@ class Clause(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, use_attribute_docstrings=True)
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class LawfulBasis(Clause):
     """Why the data may be processed at all (GDPR Art. 6)."""
 
@@ -34,6 +42,8 @@ class LawfulBasis(Clause):
     """One basis that the source's regime knows; see `policies/facts/grounds.yaml`."""
     reference: Text = Field(examples=["LIA-2026-014"])
     """Where the decision is recorded: an assessment, a consent record, a law."""
+    condition: str | None = Field(default=None, examples=["safeguarding"], exclude_if=_is_none)
+    """For `recognised_legitimate_interest` alone: which of its conditions is met (UK GDPR Annex 1)."""
 
 
 class SpecialCategories(Clause):
@@ -41,6 +51,11 @@ class SpecialCategories(Clause):
 
     condition: str = Field(examples=["employment_social_protection"])
     reference: Text = Field(examples=["HR-ART9-2026-02"])
+    schedule_1: Text | None = Field(default=None, examples=["Part 1, para. 1; policy document APD-2026-01"])
+    """The condition of the United Kingdom's Data Protection Act 2018, Schedule 1, where the Act asks for one.
+
+    It is cited as `Part N, para. M`, with the policy document where one is asked for.
+    """
 
 
 class Retention(Clause):
@@ -61,11 +76,13 @@ class Transfer(Clause):
 
 
 class Residency(Clause):
-    """Where data lies at rest, where it is in memory, and where callers may be: three facts, never one."""
+    """Where data lies at rest, where it is in memory, where callers are, and where logs go: four facts, never one."""
 
     store: Regions = Field(min_length=1, examples=[["gb"]])
     process: Regions = Field(min_length=1, examples=[["gb"]])
     serve: Regions = Field(min_length=1, examples=[["gb", "eu"]])
+    system: Regions = Field(default=(), examples=[["gb", "us"]])
+    """Where logs, metrics and accounts may go; where it is left out, only where data may lie."""
     transfers: tuple[Transfer, ...] = Field(
         default=(),
         examples=[[{"to": "us", "mechanism": "scc", "reference": "SCC-2026-03", "checked_on": "2026-03-31"}]],
@@ -110,14 +127,14 @@ class Redaction(Clause):
 
 
 class Guardrail(Clause):
-    """How often an answer may rest on passages that do not hold it, and how sure of that calibration must be."""
+    """How often an answer may rest on passages that do not hold it. `delta` is read by nothing yet."""
 
     max_risk: Share = Field(default=0.10, gt=0, lt=1, examples=[0.1])
     delta: Share = Field(default=0.10, gt=0, lt=1, examples=[0.1])
 
 
 class Contract(Clause):
-    """The papers an active source needs."""
+    """The papers a source needs before it leaves `draft`."""
 
     processor_agreement: Text | None = Field(default=None, examples=["DPA-2026-007"])
     """The agreement of GDPR Art. 28(3), or "own operation" where the controller runs Penstock itself."""
@@ -125,6 +142,63 @@ class Contract(Clause):
     """The impact assessment of GDPR Art. 35."""
     dpia_not_required: Text | None = Field(default=None, examples=["Public texts; none of the criteria of WP 248."])
     """In place of `dpia`: the reason why none is needed."""
+
+
+class Record(Clause):
+    """What the record of processing asks and no machine can see (GDPR Art. 30). What is left out shows as a gap.
+
+    Where the answer is that there is none, `none` says so.
+    """
+
+    country: Country | None = Field(default=None, examples=["gb"])
+    """Where the controller is established."""
+    contact: Text | None = Field(default=None, examples=["privacy@northwind.example, 1 Mill Lane, Leeds"])
+    representative: Text | None = Field(default=None, examples=["none"])
+    """The controller's representative (GDPR Art. 27)."""
+    dpo: Text | None = Field(default=None, examples=["dpo@northwind.example"])
+    """The data protection officer (GDPR Art. 37)."""
+    joint_controllers: Listed | None = Field(default=None, examples=["none"])
+    processor: Text | None = Field(default=None, examples=["Northwind Hosting Ltd"])
+    """Who runs Penstock for the controller; left out where the controller does."""
+    function: Text | None = Field(default=None, examples=["Human resources"])
+    """The part of the business that the processing serves."""
+    objective: Prose | None = Field(default=None, examples=["Answering staff about the rules of their employment."])
+    """What the purposes mean in a sentence."""
+    data_subjects: Listed | None = Field(default=None, examples=[["employees", "contractors"]])
+    data_categories: Listed | None = Field(default=None, examples=[["names and work addresses", "pay grades"]])
+    recipients: Listed | None = Field(default=None, examples=[["people team", "line managers"]])
+    data_origin: Prose | None = Field(default=None, examples=["From the people concerned and from their managers."])
+    """From whom the data come (GDPR Art. 14(2)(f))."""
+    security: Prose | None = Field(default=None, examples=["ISMS-2026, sections 4 to 9"])
+    """Where the security measures beside Penstock's own are described (GDPR Art. 32(1))."""
+    automated_decisions: Prose | None = Field(default=None, examples=["none"])
+    """Decisions that rest on automated processing alone (GDPR Art. 22)."""
+    rights: Prose | None = Field(default=None, examples=["By mail to privacy@northwind.example; see the staff notice."])
+    """How the people concerned exercise their rights."""
+    breaches: Text | None = Field(default=None, examples=["none; register BR-2026"])
+    """Whether personal data were breached, and where that is recorded (GDPR Art. 33(5))."""
+    necessity: Prose | None = Field(default=None, examples=["Staff ask the same questions daily."])
+    """Why the processing is necessary and proportionate (GDPR Art. 35(7)(b))."""
+
+
+class Assessment(Clause):
+    """Which criteria that ask for an impact assessment apply (GDPR Art. 35); see `policies/facts/assessment.yaml`."""
+
+    criteria: Names = Field(examples=[["innovative_technology", "vulnerable_subjects"]])
+    """Of the nine of WP 248, or `none`. Two ask for an assessment."""
+    french_list: Names | None = Field(default=None, examples=["none"])
+    """Of the list of the CNIL (délibération 2018-327), or `none`. One asks for an assessment."""
+
+
+class Customer(Clause):
+    """For whom data are held under the law of the United States, and by which contract."""
+
+    name: Text = Field(examples=["Fabrikam Inc."])
+    contract: Text = Field(examples=["MSA-2026-11"])
+    sector: str = Field(examples=["hipaa"])
+    """The rule of the customer's sector, or `none`; see `policies/facts/sectors.yaml`."""
+    agreement: Text | None = Field(default=None, examples=["BAA-2026-04"])
+    """What the sector's rule asks to be signed, such as a business associate agreement (45 CFR 164.504(e))."""
 
 
 def _none(value: object) -> object:
@@ -148,3 +222,8 @@ class Policy(Clause):
     redaction: Redaction = Field(examples=[{"profile": "balanced", "languages": ["en"]}])
     guardrail: Guardrail = Guardrail()
     contract: Contract = Contract()
+    record: Record = Record()
+    assessment: Assessment | None = Field(default=None, examples=[{"criteria": "none"}])
+    customer: Customer | None = Field(
+        default=None, examples=[{"name": "Fabrikam Inc.", "contract": "MSA-2026-11", "sector": "none"}]
+    )

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from policies.errors import ManifestError
-from policies.manifest.checks import Problem
+from policies.manifest.problem import Problem
 from policies.yamldoc import Document, Place, dotted
 
 _QUOTED = re.compile(r"'([^']*)'")

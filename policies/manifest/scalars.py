@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from policies import globs, regions
+from policies import facts, globs, regions
 from policies.errors import RefusedError
 from policies.retention import Period
 
@@ -112,6 +112,17 @@ def _cron_values(field: str, bounds: tuple[int, int]) -> frozenset[int]:
     return frozenset(values)
 
 
+def _none_listed(value: object) -> object:
+    return () if value == "none" else value
+
+
+def _country(code: str) -> str:
+    regions.check(code)
+    if code in facts.regions().groups:
+        raise RefusedError(f"{code!r} is a group of countries.", mend="Write one country, such as fr.")
+    return code
+
+
 def _sorted(values: tuple[str, ...]) -> tuple[str, ...]:
     """The values in order, so that writing them in another order is no change of policy."""
     if len(set(values)) < len(values):
@@ -120,19 +131,22 @@ def _sorted(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(values))
 
 
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 SLUG = StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=63)
 Slug = Annotated[str, SLUG]
 """A name of lower-case letters, digits and hyphens, at most 63 characters."""
-Text = Annotated[
-    str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", strip_whitespace=True, min_length=1, max_length=300)
-]
+Text = Annotated[str, StringConstraints(pattern=_LINE, strip_whitespace=True, min_length=1, max_length=300)]
 """One line of text."""
+Prose = Annotated[str, StringConstraints(pattern=_LINE, strip_whitespace=True, min_length=1, max_length=3000)]
+"""A paragraph, which YAML may fold over several lines."""
 Principal = Annotated[
     str, StringConstraints(pattern=r"^(group|user):[^\s*\x00-\x1f]([^*\x00-\x1f]*[^\s*\x00-\x1f])?$", max_length=256)
 ]
 """`group:` or `user:` and a name as the identity provider spells it. There is no wildcard."""
 Region = Annotated[str, AfterValidator(_guard(regions.check))]
 """An ISO 3166-1 alpha-2 code in lower case, `eu` or `eea`."""
+Country = Annotated[str, AfterValidator(_guard(_country))]
+"""An ISO 3166-1 alpha-2 code in lower case."""
 Glob = Annotated[str, AfterValidator(_guard(globs.check))]
 """A pattern of origin ids; see `policies.globs`."""
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
@@ -144,6 +158,16 @@ Slugs = Annotated[tuple[Slug, ...], AfterValidator(_sorted)]
 Principals = Annotated[tuple[Principal, ...], AfterValidator(_sorted)]
 Regions = Annotated[tuple[Region, ...], AfterValidator(_sorted)]
 Languages = Annotated[tuple[Language, ...], AfterValidator(_sorted)]
+Listed = Annotated[
+    tuple[Text, ...], BeforeValidator(_none_listed, json_schema_input_type=Literal["none"] | tuple[Text, ...])
+]
+"""Lines of text in the order they were written, or `none`, which is read as an empty list."""
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_none_listed, json_schema_input_type=Literal["none"] | tuple[str, ...]),
+    AfterValidator(_sorted),
+]
+"""Names out of a table of facts, or `none`, which is read as an empty list."""
 
 Switch = Annotated[bool, BeforeValidator(_switch, json_schema_input_type=Literal["on", "off"])]
 Whole = Annotated[

@@ -36,6 +36,7 @@ class Schedule(Clause):
 
     sync: Cron | None = Field(default=None, examples=["*/15 * * * *"])
     permissions: Cron | None = Field(default=None, examples=["*/5 * * * *"])
+    purge: Cron | None = Field(default=None, examples=["0 3 * * *"])
 
 
 class Limits(Clause):

@@ -7,6 +7,7 @@ import pytest
 from policies import manifest
 from policies.errors import ManifestError
 from policies.manifest import Source
+from policies.model import Node
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -35,10 +36,16 @@ policy:
   redaction: {profile: balanced, languages: [en, fr]}
   guardrail: {max_risk: 0.05}
   contract: {processor_agreement: DPA-2026-007, dpia: DPIA-2026-003}
+  record: {country: gb}
 limits: {max_deletes: 0.5}
 """
 
 
+AMERICAN = (
+    ("regime: uk-gdpr", "regime: us"),
+    ("record: {country: gb}", "customer: {name: Fabrikam Inc., contract: MSA-2026-11, sector: none}"),
+)
+"""The swaps that put the source under the law of the United States, but for its lawful basis."""
 RULES = 'documents: {from: rules, rules: [{match: "board/**", allow: [group:board]}]}'
 """The clause of `TEXT` with access rules by document."""
 
@@ -73,3 +80,8 @@ def problem(*swaps: tuple[str, str]) -> tuple[int, str, str, str]:
     found = problems(*swaps)
     assert len(found) == 1, found
     return found[0]
+
+
+def node(process: str | None = "gb", store: str | None = "gb", system: str | None = "gb") -> Node:
+    """An installation in these regions."""
+    return Node(process_region=process, store_regions=frozenset({store}), system_region=system)

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.decide import SENTENCES, admit, approach, permit
+from policies.decide import PASSES, SENTENCES, Rule, admit, approach, chain, conflicts, permit, readable
 from policies.manifest import Source
-from policies.model import Access, Caller, ClassId, Deny, Gap, Node, Permit, Reason
+from policies.model import Access, Agent, Caller, ClassId, Deny, DocumentFacts, Gap, Node, Permit, Reason
 from policies.retention import Period, due
-from tests.policies.handbook import NOW, source
+from tests.policies.handbook import AMERICAN, NOW, node, source
 
 SOURCE = source()
 CALLER = Caller(
     subject="ann", groups=frozenset({"staff", "paris"}), purposes=frozenset({"employee-support"}), region="gb"
 )
 STAFF = Access(allow=frozenset({"group:staff"}), deny=frozenset({"group:contractors"}))
-HERE = Node(process_region="gb", store_region="gb")
+HERE = node()
 MIRRORED = source(
     ('documents: {from: rules, rules: [{match: "board/**", allow: [group:board]}]}', "documents: {from: connector}")
 )
@@ -71,7 +71,7 @@ def test_a_source_that_does_not_serve_denies() -> None:
 
 
 def test_a_basis_counts_from_its_first_day() -> None:
-    recognised = source(("basis: legitimate_interests", "basis: recognised_legitimate_interest"))
+    recognised = source(("basis: legitimate_interests", "basis: recognised_legitimate_interest, condition: crime"))
     before, first = datetime(2026, 2, 4, 23, 59, tzinfo=UTC), datetime(2026, 2, 5, tzinfo=UTC)
     assert _ask(of=recognised, now=before) == Deny(reason=Reason.BASIS_NOT_VALID)
     assert isinstance(_ask(of=recognised, now=first), Permit)
@@ -80,7 +80,7 @@ def test_a_basis_counts_from_its_first_day() -> None:
 def test_a_condition_for_special_categories_counts_from_its_first_day() -> None:
     special = source(
         ("special_categories: none", "special_categories: {condition: health_or_social_care, reference: x}"),
-        ("regime: uk-gdpr", "regime: us"),
+        *AMERICAN,
         ("basis: legitimate_interests", "basis: sector_rule"),
     )
     assert isinstance(_ask(of=special), Permit)
@@ -95,18 +95,23 @@ def test_a_purpose_is_one_of_the_source_and_of_the_caller() -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "expected"),
+    ("where", "expected"),
     [
-        (Node(process_region=None, store_region="gb"), Gap(reason=Reason.PROCESS_REGION)),
-        (Node(process_region="fr", store_region="gb"), Deny(reason=Reason.PROCESS_REGION)),
-        (Node(process_region="gb", store_region=None), Gap(reason=Reason.STORE_REGION)),
-        (Node(process_region="gb", store_region="fr"), Deny(reason=Reason.STORE_REGION)),
-        (Node(process_region="eu", store_region="gb"), Deny(reason=Reason.PROCESS_REGION)),
+        (node(None, "gb"), Gap(reason=Reason.PROCESS_REGION)),
+        (node("fr", "gb"), Deny(reason=Reason.PROCESS_REGION)),
+        (node("gb", None), Gap(reason=Reason.STORE_REGION)),
+        (node("gb", "fr"), Deny(reason=Reason.STORE_REGION)),
+        (node("eu", "gb"), Deny(reason=Reason.PROCESS_REGION)),
+        (node(system=None), Gap(reason=Reason.SYSTEM_REGION)),
+        (node(system="us"), Deny(reason=Reason.SYSTEM_REGION)),
+        (replace(node(), store_regions=frozenset()), Gap(reason=Reason.STORE_REGION)),
+        (replace(node(), store_regions=frozenset({"gb", None})), Gap(reason=Reason.STORE_REGION)),
+        (replace(node(), store_regions=frozenset({"gb", "fr"})), Deny(reason=Reason.STORE_REGION)),
     ],
 )
-def test_a_node_elsewhere_or_nowhere_denies(node: Node, expected: Deny | Gap) -> None:
-    assert _ask(node=node) == expected
-    assert admit(source=SOURCE, anchor=NOW, node=node, now=NOW) == expected
+def test_a_node_elsewhere_or_nowhere_denies(where: Node, expected: Deny | Gap) -> None:
+    assert _ask(node=where) == expected
+    assert admit(source=SOURCE, anchor=NOW, node=where, now=NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -146,7 +151,9 @@ def _with_transfer(checked_on: str, *lists: tuple[str, str]) -> Source:
 def test_a_transfer_counts_for_a_year_from_its_check(checked_on: str, valid: bool) -> None:  # noqa: FBT001
     of, abroad = _with_transfer(checked_on), replace(CALLER, region="us")
     assert isinstance(_ask(of=of, caller=abroad), Permit) is valid
-    assert isinstance(_ask(of=of, node=Node(process_region="us", store_region="gb")), Permit) is valid
+    listed = _with_transfer(checked_on, ("process: [gb]", "process: [gb, us]"))
+    assert isinstance(_ask(of=listed, node=node("us", "gb")), Permit) is valid
+    assert _ask(of=of, node=node("us", "gb")) == Deny(reason=Reason.PROCESS_REGION)
 
 
 def test_a_transfer_reaches_the_country_it_names_and_no_other() -> None:
@@ -155,9 +162,10 @@ def test_a_transfer_reaches_the_country_it_names_and_no_other() -> None:
 
 
 def test_a_transfer_lets_data_lie_only_where_store_lists_the_country() -> None:
-    abroad = Node(process_region="us", store_region="us")
-    assert _ask(of=_with_transfer("2026-03-31"), node=abroad) == Deny(reason=Reason.STORE_REGION)
-    listed = _with_transfer("2026-03-31", ("store: [gb]", "store: [gb, us]"))
+    abroad = node("us", "us")
+    worked_on = ("process: [gb]", "process: [gb, us]")
+    assert _ask(of=_with_transfer("2026-03-31", worked_on), node=abroad) == Deny(reason=Reason.STORE_REGION)
+    listed = _with_transfer("2026-03-31", worked_on, ("store: [gb]", "store: [gb, us]"))
     assert isinstance(_ask(of=listed, node=abroad), Permit)
 
 
@@ -232,11 +240,11 @@ def test_a_rule_of_the_manifest_may_admit_whom_the_list_of_the_source_does_not()
 def test_the_first_rule_broken_is_the_reason() -> None:
     """Everything is wrong at first; each mend uncovers the next reason of the documented order."""
     nobody = Caller(subject="x", groups=frozenset({"contractors"}), purposes=frozenset(), region=None)
-    nowhere = Node(process_region=None, store_region=None)
+    nowhere = node(None, None)
     broken = source(
         ("state: active", "state: draft"),
         ("serving: on", "serving: off"),
-        ("basis: legitimate_interests", "basis: recognised_legitimate_interest"),
+        ("basis: legitimate_interests", "basis: recognised_legitimate_interest, condition: crime"),
     )
     asked = {
         "of": broken,
@@ -246,7 +254,7 @@ def test_the_first_rule_broken_is_the_reason() -> None:
         "purpose": "x",
         "now": NOW.replace(year=2025),
     }
-    serving = source(("basis: legitimate_interests", "basis: recognised_legitimate_interest"))
+    serving = source(("basis: legitimate_interests", "basis: recognised_legitimate_interest, condition: crime"))
     mends: list[tuple[Reason, Callable[[], None]]] = [
         (Reason.SOURCE_NOT_ACTIVE, lambda: asked.update(of=source(("serving: on", "serving: off")))),
         (Reason.SERVING_OFF, lambda: asked.update(of=serving)),
@@ -256,7 +264,7 @@ def test_the_first_rule_broken_is_the_reason() -> None:
             Reason.PURPOSE_NOT_OF_CALLER,
             lambda: asked.update(caller=replace(nobody, purposes=frozenset({"employee-support"}))),
         ),
-        (Reason.PROCESS_REGION, lambda: asked.update(node=Node(process_region="gb", store_region=None))),
+        (Reason.PROCESS_REGION, lambda: asked.update(node=node("gb", None))),
         (Reason.STORE_REGION, lambda: asked.update(node=HERE)),
         (Reason.CALLER_REGION_UNKNOWN, lambda: asked.update(caller=replace(CALLER, region="us", groups=nobody.groups))),
         (Reason.CALLER_REGION, lambda: asked.update(caller=replace(CALLER, groups=nobody.groups))),
@@ -351,7 +359,7 @@ def test_a_source_that_is_not_active_takes_nothing_in() -> None:
 
 
 def test_a_source_without_a_basis_in_force_takes_nothing_in() -> None:
-    recognised = source(("basis: legitimate_interests", "basis: recognised_legitimate_interest"))
+    recognised = source(("basis: legitimate_interests", "basis: recognised_legitimate_interest, condition: crime"))
     early = datetime(2026, 1, 1, tzinfo=UTC)
     assert _admit(early, recognised, early) == Deny(reason=Reason.BASIS_NOT_VALID)
 
@@ -379,3 +387,90 @@ def test_a_document_past_its_period_is_not_taken_in() -> None:
 def test_what_is_no_longer_taken_in_never_is_again(anchor: datetime, later: timedelta) -> None:
     passed = Deny(reason=Reason.RETENTION_PASSED)
     assert _admit(anchor) != passed or _admit(anchor, now=NOW + later) == passed
+
+
+# An agent that acts for the caller
+
+AGENT = Agent(subject="bot", groups=frozenset({"staff"}), purposes=frozenset({"employee-support"}), region="gb")
+
+
+@pytest.mark.parametrize(
+    ("agent", "expected"),
+    [
+        (replace(AGENT, purposes=frozenset({"marketing"})), Deny(reason=Reason.PURPOSE_NOT_OF_AGENT)),
+        (replace(AGENT, region=None), Gap(reason=Reason.AGENT_REGION_UNKNOWN)),
+        (replace(AGENT, region="us"), Deny(reason=Reason.AGENT_REGION)),
+        (replace(AGENT, groups=frozenset({"staff", "contractors"})), Deny(reason=Reason.AGENT_DENY_RULE)),
+        (replace(AGENT, groups=frozenset()), Deny(reason=Reason.AGENT_NO_ALLOW_RULE)),
+    ],
+)
+def test_an_agent_has_to_pass_as_well(agent: Agent, expected: Deny | Gap) -> None:
+    assert isinstance(_ask(caller=replace(CALLER, agent=AGENT)), Permit)
+    assert _ask(caller=replace(CALLER, agent=agent)) == expected
+
+
+def test_an_agent_lends_the_caller_nothing() -> None:
+    stranger = replace(CALLER, groups=frozenset(), agent=AGENT)
+    assert _ask(caller=stranger) == Deny(reason=Reason.NO_ALLOW_RULE)
+    assert _ask(caller=replace(CALLER, purposes=frozenset(), agent=AGENT)) == Deny(reason=Reason.PURPOSE_NOT_OF_CALLER)
+
+
+def test_system_data_may_go_where_the_manifest_says_and_else_only_where_data_lie() -> None:
+    wider = source(("serve: [gb, eu], transfers: []", "serve: [gb, eu], system: [gb, ie], transfers: []"))
+    assert _ask(node=node(system="ie")) == Deny(reason=Reason.SYSTEM_REGION)
+    assert isinstance(_ask(of=wider, node=node(system="ie")), Permit)
+
+
+# One document
+
+KEPT = DocumentFacts(access=STAFF, anchor=NOW - timedelta(days=1), restricted=False)
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (replace(KEPT, anchor=None), Gap(reason=Reason.RETENTION_UNKNOWN)),
+        (replace(KEPT, anchor=NOW - timedelta(days=731)), Deny(reason=Reason.RETENTION_PASSED)),
+        (replace(KEPT, restricted=True), Deny(reason=Reason.RESTRICTED)),
+        (replace(KEPT, access=None), Gap(reason=Reason.ACL_MISSING)),
+        (replace(KEPT, access=Access(allow=frozenset(), deny=frozenset())), Deny(reason=Reason.NO_ALLOW_RULE)),
+        (replace(KEPT, anchor=None, restricted=True, access=None), Gap(reason=Reason.RETENTION_UNKNOWN)),
+    ],
+)
+def test_of_one_document_the_whole_chain_is_asked(document: DocumentFacts, expected: Deny | Gap) -> None:
+    def ask(what: DocumentFacts) -> Permit | Deny | Gap:
+        return readable(caller=CALLER, purpose="employee-support", source=SOURCE, document=what, node=HERE, now=NOW)
+
+    assert isinstance(ask(KEPT), Permit)
+    assert ask(document) == expected
+
+
+def test_the_chain_tells_what_each_rule_says() -> None:
+    caller = replace(CALLER, region=None, agent=AGENT)
+    document = replace(KEPT, restricted=True)
+    steps = list(chain(caller=caller, purpose="employee-support", source=SOURCE, document=document, node=HERE, now=NOW))
+    assert [step.rule for step in steps] == list(Rule)
+    assert {step.rule: step.refusal for step in steps if step.refusal} == {
+        Rule.CALLER_REGION: Gap(reason=Reason.CALLER_REGION_UNKNOWN),
+        Rule.RESTRICTION: Deny(reason=Reason.RESTRICTED),
+    }
+    assert set(PASSES) == set(Rule)
+    alone = chain(caller=CALLER, purpose="employee-support", source=SOURCE, document=None, node=HERE, now=NOW)
+    assert Rule.RETENTION not in {step.rule for step in alone}
+
+
+def test_a_document_without_rules_is_asked_for_none() -> None:
+    document = DocumentFacts(access=None, anchor=NOW, restricted=False)
+    steps = list(chain(caller=CALLER, purpose="employee-support", source=SOURCE, document=document, node=HERE, now=NOW))
+    assert [step.rule for step in steps if step.refusal] == [Rule.FRESHNESS]
+    assert steps[-1].refusal == Gap(reason=Reason.ACL_MISSING)
+
+
+def test_every_conflict_of_a_node_with_a_source_is_told() -> None:
+    assert conflicts(source=SOURCE, node=HERE, now=NOW) == ()
+    elsewhere = Node(process_region="us", store_regions=frozenset({"gb", "us"}), system_region=None)
+    found = (Deny(reason=Reason.PROCESS_REGION), Deny(reason=Reason.STORE_REGION), Gap(reason=Reason.SYSTEM_REGION))
+    assert conflicts(source=SOURCE, node=elsewhere, now=NOW) == found
+    unlawful = source(("basis: legitimate_interests", "basis: recognised_legitimate_interest, condition: crime"))
+    early = datetime(2025, 1, 1, tzinfo=UTC)
+    assert conflicts(source=unlawful, node=HERE, now=early) == (Deny(reason=Reason.BASIS_NOT_VALID),)

@@ -8,8 +8,20 @@ import pytest
 from sqlalchemy import text
 from sqlmodel import Session, SQLModel, create_engine
 
-from policies.errors import AuditError
-from policies.ledger import GENESIS, AuditRow, Head, Record, append, current_head, records, verify
+from policies.errors import AuditError, RefusedError
+from policies.ledger import (
+    GENESIS,
+    AuditRow,
+    Head,
+    Record,
+    append,
+    at,
+    check,
+    current_head,
+    of,
+    records,
+    verify,
+)
 from policies.model import Action, AuditEvent
 from tests import catalogs
 
@@ -165,6 +177,45 @@ def test_tampering_is_found_and_placed(
     chain: list[Record], tamper: Callable[[list[Record]], list[Record]], found: list[tuple[int, str]]
 ) -> None:
     assert problems(tamper(chain)) == found
+
+
+@pytest.mark.parametrize("value", [None, 1.0, float("inf"), float("nan"), 7, b"x", "\ud800"])
+@pytest.mark.parametrize("name", FIELDS[1:])
+def test_a_field_of_any_other_type_is_found_and_stops_nothing(chain: list[Record], name: str, value: object) -> None:
+    changed = Record(**{**asdict(chain[2]), name: value})
+    assert problems([*chain[:2], changed, *chain[3:]])
+
+
+@pytest.mark.only("sqlite")
+def test_bytes_that_are_no_text_any_more_are_found_and_placed(session: Session, chain: list[Record]) -> None:
+    assert check(session, [head_of(chain[-1])]) == ()
+    session.connection().execute(text("UPDATE audit SET actor = CAST(x'ff' AS TEXT) WHERE sequence = 3"))
+    assert [problem.sequence for problem in check(session, [])] == [3]
+
+
+@pytest.mark.parametrize("sequence", [0, -1])
+def test_a_record_put_in_before_the_first_is_found(session: Session, chain: list[Record], sequence: int) -> None:
+    values = asdict(replace(chain[0], sequence=sequence, hash="0" * 64))
+    names = ", ".join(FIELDS)
+    statement = text(f"INSERT INTO audit ({names}) VALUES ({', '.join(f':{name}' for name in FIELDS)})")  # noqa: S608
+    session.connection().execute(statement, values)
+    assert check(session, [])
+    assert current_head(session) == head_of(chain[-1])
+
+
+def test_two_anchors_of_one_sequence_are_both_held_against_it(chain: list[Record]) -> None:
+    other = Head(sequence=3, hash="e" * 64)
+    for anchors in ([other, head_of(chain[2])], [head_of(chain[2]), other]):
+        assert problems(chain, *anchors) == [(3, "is not the record that was anchored")]
+
+
+def test_the_head_of_any_moment_can_be_asked_for(session: Session, chain: list[Record]) -> None:
+    assert at(session, 0) == Head(sequence=0, hash=GENESIS)
+    assert at(session, 3) == head_of(chain[2])
+    with pytest.raises(RefusedError, match="no record 6"):
+        at(session, 6)
+    assert [record.sequence for record in of(session, Action.RETRIEVED)][-1] == 5
+    assert list(of(session, Action.CALIBRATED)) == []
 
 
 def test_an_inserted_record_is_found(chain: list[Record]) -> None:

@@ -1,15 +1,29 @@
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from policies import facts
 from policies.errors import RefusedError
-from policies.model import PolicyHash, SourceName
-from policies.purge import OUT_OF_REACH, Check, Receipt, is_genuine, sign
+from policies.model import DocumentId, PolicyHash, SourceName
+from policies.orders import Order, OrderId, OrderKind
+from policies.purge import (
+    OUT_OF_REACH,
+    Check,
+    ErasureRequest,
+    PurgeKind,
+    Receipt,
+    check_exception,
+    is_genuine,
+    kept,
+    sign,
+)
+from tests.policies.handbook import NOW
 
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
 PUBLIC = PRIVATE.public_key().public_bytes_raw()
@@ -17,8 +31,11 @@ RECEIPT = Receipt(
     purge="p1",
     source=SourceName("hr-handbook"),
     policy_hash=PolicyHash("ab"),
-    reason="The retention of P2Y from modified has passed. é",
+    kind=PurgeKind.ERASURE,
+    reason="Erasure was asked for (GDPR Art. 17(1)(b)). é",
+    reference="DSR-2026-031",
     actor="operator:ann",
+    finished_by=None,
     planned_at="2026-11-21T12:00:00+00:00",
     finished_at="2026-11-21T12:01:00+00:00",
     documents=("d1", "d2"),
@@ -80,7 +97,7 @@ def paths(value: Any, *above: str | int) -> list[tuple[str | int, ...]]:  # noqa
 
 def test_a_change_to_any_field_of_a_receipt_shows(signed: str) -> None:
     places = paths(json.loads(signed)["receipt"])
-    assert len(places) == 20
+    assert len(places) == 19 + len(OUT_OF_REACH)
     for *above, last in places:
         plain = json.loads(signed)
         at = plain["receipt"]
@@ -147,3 +164,54 @@ def test_a_signature_written_in_other_letters_is_not_genuine(signed: str) -> Non
 def test_what_is_no_receipt_is_refused(text: str) -> None:
     with pytest.raises(RefusedError, match="not a purge receipt"):
         genuine(text)
+
+
+REQUEST = ErasureRequest(documents=frozenset({DocumentId("d1")}), reference="DSR-2026-031", ground="withdrawn_consent")
+
+
+@pytest.mark.parametrize("ground", [ground.name for ground in facts.erasure().grounds])
+def test_a_request_rests_on_a_ground_of_the_law(ground: str) -> None:
+    replace(REQUEST, ground=ground).check()
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (replace(REQUEST, documents=frozenset()), "nothing to erase"),
+        (replace(REQUEST, reference=" "), "reference of the request"),
+        (replace(REQUEST, ground="because"), "'because' is no ground"),
+        (replace(REQUEST, ground=""), "no ground for erasure"),
+    ],
+)
+def test_a_request_that_nobody_could_answer_for_is_refused(request_: ErasureRequest, message: str) -> None:
+    with pytest.raises(RefusedError, match=message):
+        request_.check()
+
+
+def test_the_mend_names_every_ground_that_there_is() -> None:
+    with pytest.raises(RefusedError) as caught:
+        replace(REQUEST, ground="because").check()
+    assert all(ground.name in caught.value.mend for ground in facts.erasure().grounds)
+
+
+def test_a_refusal_cites_the_exception_of_the_law() -> None:
+    articles = {check_exception(row.name, "gdpr") for row in facts.erasure().exceptions}
+    assert articles == {row.article for row in facts.erasure().exceptions}
+    assert check_exception("legal_claims", "uk-gdpr") == "17(3)(e)"
+    assert check_exception("legal_claims", "us") == ""
+
+
+@pytest.mark.parametrize("name", ["", "too_much_work", "withdrawn_consent"])
+def test_a_refusal_without_an_exception_of_the_law_is_refused(name: str) -> None:
+    with pytest.raises(RefusedError, match="no exception") as caught:
+        check_exception(name, "gdpr")
+    assert "legal_claims" in caught.value.mend
+
+
+def test_a_document_is_kept_by_the_order_that_says_so() -> None:
+    order = Order(
+        id=OrderId("a" * 24), kind=OrderKind.RESTRICTION, source=SourceName("s"), documents=frozenset(),
+        reference="DSR-1", placed_by="operator:ann", placed_at=NOW,
+    )  # fmt: skip
+    one = kept(DocumentId("d1"), order)
+    assert (one.document, one.order, one.kind) == ("d1", "a" * 24, "restriction")

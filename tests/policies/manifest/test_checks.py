@@ -1,20 +1,20 @@
 import pytest
 
-from tests.policies.handbook import RULES, problem, problems, source
+from tests.policies.handbook import AMERICAN, RULES, problem, source
 
 
 def test_the_recognised_interest_is_british() -> None:
-    swap = ("basis: legitimate_interests", "basis: recognised_legitimate_interest")
+    swap = ("basis: legitimate_interests", "basis: recognised_legitimate_interest, condition: crime")
     assert source(swap).policy.lawful_basis.basis == "recognised_legitimate_interest"
+    swap = (swap[0], "basis: recognised_legitimate_interest")
     line, key, message, _ = problem(swap, ("regime: uk-gdpr", "regime: gdpr"))
     assert (line, key) == (12, "policy.lawful_basis.basis")
     assert message == "'recognised_legitimate_interest' is not known in the regime gdpr."
 
 
 def test_the_united_states_have_bases_of_their_own() -> None:
-    american = ("regime: uk-gdpr", "regime: us")
-    assert source(american, ("basis: legitimate_interests", "basis: sector_rule")).policy.regime == "us"
-    assert problem(american)[3] == "Write one of: consent, contract, legal_obligation, notice, sector_rule."
+    assert source(*AMERICAN, ("basis: legitimate_interests", "basis: sector_rule")).policy.regime == "us"
+    assert problem(*AMERICAN)[3] == "Write one of: consent, contract, legal_obligation, notice, sector_rule."
 
 
 def test_a_condition_for_special_categories_is_one_the_regime_knows() -> None:
@@ -38,6 +38,13 @@ def test_a_region_the_law_does_not_reach_needs_a_transfer(key: str) -> None:
     assert message == "Data may not go to 'in' under uk-gdpr without a transfer mechanism."
     assert mend == ("Remove it, or add: transfers: [{to: in, mechanism: idta, reference: …, checked_on: …}].")
     assert source((listed, f"{listed}, in"), ("transfers: []", transfer)).policy.residency.transfers[0].to == "in"
+
+
+def test_logs_need_a_transfer_as_texts_do() -> None:
+    system = ("serve: [gb, eu]", "serve: [gb, eu], system: [gb, us]")
+    assert problem(system)[1] == "policy.residency.system"
+    transfer = ("transfers: []", "transfers: [{to: us, mechanism: idta, reference: x, checked_on: 2026-03-31}]")
+    assert source(system, transfer).policy.residency.system == ("gb", "us")
 
 
 def test_the_usual_mechanism_is_the_one_of_the_regime() -> None:
@@ -87,7 +94,7 @@ def test_a_transfer_that_carries_nothing_is_refused(transfer: str, key: str, mes
 
 
 def test_the_united_states_have_no_rule_on_transfers() -> None:
-    american = (("regime: uk-gdpr", "regime: us"), ("basis: legitimate_interests", "basis: notice"))
+    american = (*AMERICAN, ("basis: legitimate_interests", "basis: notice"))
     assert source(*american, ("[gb, eu]", "[us, in]")).policy.residency.serve == ("in", "us")
     transfer = "transfers: [{to: in, mechanism: scc, reference: x, checked_on: 2026-03-31}]"
     assert problem(*american, ("transfers: []", transfer))[1] == "policy.residency.transfers"
@@ -147,32 +154,3 @@ def test_special_categories_are_personal_data() -> None:
         ("{profile: balanced, languages: [en, fr]}", "{profile: none, reason: None in there.}"),
         ("special_categories: none", "special_categories: {condition: legal_claims, reference: x}"),
     )[:2] == (22, "policy.redaction.profile")
-
-
-_CONTRACT = "  contract: {processor_agreement: DPA-2026-007, dpia: DPIA-2026-003}\n"
-
-
-def test_an_active_source_needs_its_papers() -> None:
-    found = problems((_CONTRACT, ""))
-    assert [(line, key) for line, key, *_ in found] == [(9, "policy.contract"), (9, "policy.contract")]
-    assert found[0][2] == "An active source needs its processor agreement (GDPR Art. 28(3))."
-    assert found[1][2] == "An active source needs an impact assessment (GDPR Art. 35)."
-
-
-@pytest.mark.parametrize("state", ["draft", "suspended"])
-def test_a_source_that_is_not_active_may_lack_them(state: str) -> None:
-    assert source((_CONTRACT, ""), ("state: active", f"state: {state}")).state == state
-
-
-def test_a_reason_stands_in_for_an_impact_assessment_but_not_beside_it() -> None:
-    contract = source(("dpia: DPIA-2026-003", "dpia_not_required: Public texts.")).policy.contract
-    assert (contract.dpia, contract.dpia_not_required) == (None, "Public texts.")
-    assert problem(("dpia: DPIA-2026-003", "dpia: DPIA-2026-003, dpia_not_required: Public texts."))[:2] == (
-        24,
-        "policy.contract.dpia_not_required",
-    )
-
-
-def test_the_united_states_ask_for_no_impact_assessment() -> None:
-    american = (("regime: uk-gdpr", "regime: us"), ("basis: legitimate_interests", "basis: notice"))
-    assert source(*american, (", dpia: DPIA-2026-003", "")).policy.contract.dpia is None

@@ -254,14 +254,14 @@ def test_a_missing_section_is_answered_with_its_keys() -> None:
         ),
         (
             ("max_deletes: 0.5", "max_deletes: 1.5"),
-            25,
+            26,
             "limits.max_deletes",
             "Input should be less than or equal to 1.",
             "Write it, for example: max_deletes: 0.2",
         ),
         (
             ("max_deletes: 0.5", "max_document_bytes: 52428801"),
-            25,
+            26,
             "limits.max_document_bytes",
             "Input should be less than or equal to 52428800.",
             "Write it, for example: max_document_bytes: 52428800",

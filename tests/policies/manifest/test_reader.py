@@ -75,11 +75,17 @@ def test_the_schema_is_closed_and_names_the_keys_of_the_file() -> None:
     assert isinstance(definitions, dict)
     assert {name for name, each in definitions.items() if each["additionalProperties"]} == {"Connector"}
     policy = definitions["Policy"]
-    assert set(policy["properties"]) - set(policy["required"]) == {"guardrail", "contract"}
+    assert set(policy["properties"]) - set(policy["required"]) == {
+        "guardrail",
+        "contract",
+        "record",
+        "assessment",
+        "customer",
+    }
 
 
 def test_every_key_has_an_example_for_its_mend() -> None:
-    sections = {"policy", "guardrail", "contract", "schedule", "limits"}
+    sections = {"policy", "guardrail", "contract", "record", "schedule", "limits"}
     without = {
         f"{clause.__name__}.{name}"
         for clause in Clause.__subclasses__()

@@ -48,6 +48,7 @@ def test_only_what_is_no_security_argument_has_a_default() -> None:
         ("    max_age: PT15M\n", ""),
         ("  guardrail: {max_risk: 0.05}\n", ""),
         ("  contract: {processor_agreement: DPA-2026-007, dpia: DPIA-2026-003}\n", ""),
+        ("  record: {country: gb}\n", ""),
         ("limits: {max_deletes: 0.5}\n", ""),
     )
     assert (read.version, read.state, read.serving, read.schedule.sync) == (1, "draft", False, None)
@@ -65,11 +66,12 @@ def test_norway_is_a_country_and_on_is_a_switch() -> None:
 
 
 def test_special_categories_carry_their_condition() -> None:
-    read = source(
-        ("special_categories: none", "special_categories: {condition: employment_social_protection, reference: A9-1}")
-    )
+    cited = "Part 1, para. 1; policy document APD-1"
+    clause = f"{{condition: employment_social_protection, reference: A9-1, schedule_1: '{cited}'}}"
+    read = source(("special_categories: none", f"special_categories: {clause}"))
     assert read.policy.special_categories is not None
     assert read.policy.special_categories.condition == "employment_social_protection"
+    assert read.policy.special_categories.schedule_1 == cited
 
 
 def test_a_transfer_is_read_with_the_day_of_its_check() -> None:
@@ -193,3 +195,10 @@ def test_retention_counts_from_the_date_the_manifest_names(since: str, expected:
 
 def test_retention_counts_from_no_other_date_where_that_one_is_not_known() -> None:
     assert source().anchor(created=NOW, modified=None, ingested=NOW) is None
+
+
+def test_how_texts_are_redacted_has_a_name() -> None:
+    assert source().redaction == "balanced:en,fr"
+    assert (
+        source(("{profile: balanced, languages: [en, fr]}", "{profile: none, reason: Manuals.}")).redaction == "none:"
+    )
