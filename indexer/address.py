@@ -60,7 +60,7 @@ class Address:
         parameters = dict(pairs)
         if len(parameters) != len(pairs) or not {name for name, _ in options} <= _OPTIONS:
             raise _refusal("has an option twice or one that is not for it", f"There are {', '.join(sorted(_OPTIONS))}.")
-        if not all(map(_is_local, parameters.get("host", "").split(","))):
+        if not cls(parameters=parameters, password=None).is_local:
             parameters.setdefault("sslmode", "verify-full")
         if parameters.get("sslmode", "disable") not in _SSL_MODES:
             raise _refusal("has an sslmode that can end in the clear", f"Write one of {', '.join(sorted(_SSL_MODES))}.")
@@ -68,6 +68,11 @@ class Address:
             raise _refusal("holds a password, and PENSTOCK_DATABASE_PASSWORD_FILE is set", "Keep one of the two.")
         password = SecretStr(unquote(parts.password)) if parts.password else password_file
         return cls(parameters=parameters, password=password)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server is on this machine."""
+        return all(map(_is_local, self.parameters.get("host", "").split(",")))
 
     @property
     def database(self) -> str:

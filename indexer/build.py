@@ -16,19 +16,28 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlmodel import Session
 
-from indexer import catalog, joblog, lexicon, revisions, vectors
-from indexer.analyse import analyser_version, terms
-from indexer.content import VECTOR_DTYPE, open_text, open_vector
+from indexer import catalog, joblog, lexicon, orders, revisions, vectors
+from indexer.analyse import analyser_version
+from indexer.carry import Making, gather
 from indexer.database import Database, batched
-from indexer.generation import MANIFEST, Inventory, VisibilityClass, digest_of, dump_inventory, microseconds_of
+from indexer.generation import (
+    MANIFEST,
+    Generation,
+    Inventory,
+    VisibilityClass,
+    digest_of,
+    dump_inventory,
+    microseconds_of,
+)
 from indexer.keyring import KeyId, Keyring
+from indexer.seal import Key
 from indexer.tables import DocumentState
 from policies import ledger
-from policies.errors import ConflictError, IntegrityError
+from policies.errors import ConflictError
 from policies.manifest import Source
 from policies.model import Access, Action, AuditEvent, ClassId, DocumentId, GenerationId
+from policies.purge import is_entombed
 
 _TEMPORARY = ".building-"
 FORGOTTEN_AT_ONCE = 200
@@ -78,8 +87,12 @@ def build(
     generation: GenerationId,
     embedder: str,
     dim: int,
+    former: Generation | None,
 ) -> Built:
     """Write a generation of every indexed document of a source into `folder`/`generation`.
+
+    What `former` holds of unchanged documents is taken over from it; every file comes out the same, to the last bit,
+    as without it.
 
     Documents of which the key was destroyed, or this content of which has a tombstone, are left out: a catalog
     restored from before an erasure does not bring them back. So are those that another embedder made vectors of, until
@@ -91,42 +104,56 @@ def build(
     """
     temporary = folder / f"{_TEMPORARY}{generation}"
     shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "lexicon").mkdir(parents=True)
-    with database.reading() as session:
-        found = catalog.documents(session, source.name)
-        entries, left_out = _entries(found, keyring, source, embedder)
-        starts, rows, texts = _contents(session, keyring, entries, source.policy.redaction.languages, dim)
-    classes = _classes(entries, starts)
-    cuts = [visibility.rows[0] for visibility in classes] + [int(starts[-1])]
-    blocks = vectors.write(temporary / "vectors.bin", rows, cuts) if len(rows) else ()
-    lexicon.write(temporary / "lexicon", texts)
-    np.savez(
-        temporary / "documents.npz",
-        documents=np.array([entry.document.id for entry in entries], dtype="U32"),
-        revisions=np.array([entry.document.revision.id for entry in entries], dtype="U24"),
-        anchors=np.array([microseconds_of(entry.anchor) for entry in entries], dtype=np.int64),
-        starts=starts,
-    )
-    inventory = Inventory(
-        source=source.name,
-        embedder=embedder,
-        analyser=analyser_version(),
-        dim=dim,
-        languages=tuple(source.policy.redaction.languages),
-        classes=classes,
-        blocks=blocks,
-        documents=len(entries),
-        passages=len(rows),
-        files={str(path.relative_to(temporary)): digest_of(path) for path in _files(temporary)},
-    )
-    manifest = dump_inventory(inventory)
-    (temporary / MANIFEST).write_bytes(manifest)
-    _settle(temporary, folder / generation)
+    try:
+        (temporary / "lexicon").mkdir(parents=True)
+        making = Making(
+            source=source.name,
+            embedder=embedder,
+            analyser=analyser_version(),
+            dim=dim,
+            languages=tuple(source.policy.redaction.languages),
+        )
+        with database.reading() as session:
+            found = catalog.documents(session, source.name)
+            entries, left_out, keys = _entries(found, keyring, source, embedder)
+            numbers = {entry.document.revision.id: entry.document.revision.passages for entry in entries}
+            contents = gather(session, keys, numbers, making=making, former=former)
+        starts, passages = contents.starts, int(contents.starts[-1])
+        classes = _classes(entries, starts)
+        cuts = [visibility.rows[0] for visibility in classes] + [passages]
+        blocks = vectors.write(temporary / "vectors.bin", contents.vectors, cuts) if passages else ()
+        lexicon.write(temporary / "lexicon", passages, contents.postings)
+        np.savez(
+            temporary / "documents.npz",
+            documents=np.array([entry.document.id for entry in entries], dtype="U32"),
+            revisions=np.array([entry.document.revision.id for entry in entries], dtype="U24"),
+            anchors=np.array([microseconds_of(entry.anchor) for entry in entries], dtype=np.int64),
+            starts=starts,
+        )
+        inventory = Inventory(
+            source=making.source,
+            embedder=making.embedder,
+            analyser=making.analyser,
+            dim=making.dim,
+            languages=making.languages,
+            classes=classes,
+            blocks=blocks,
+            documents=len(entries),
+            passages=passages,
+            files={str(path.relative_to(temporary)): digest_of(path) for path in _files(temporary)},
+        )
+        manifest = dump_inventory(inventory)
+        (temporary / MANIFEST).write_bytes(manifest)
+        _settle(temporary, folder / generation)
+    except OSError:
+        # Half an index would take the room that a purge on a full disk needs.
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
     return Built(
         id=generation,
         digest=hashlib.sha256(manifest).hexdigest(),
         documents=len(entries),
-        passages=len(rows),
+        passages=passages,
         contents=frozenset(_content(source, entry.document) for entry in entries),
         left_out=left_out,
     )
@@ -163,6 +190,8 @@ def publish(database: Database, source: Source, built: Built, *, actor: str, now
 def collect(database: Database, keyring: Keyring, source: Source, folder: Path) -> None:
     """Remove what the serving generation no longer names: folders, superseded revisions, their keys.
 
+    What a standing order protects stays, seen by nobody.
+
     The caller is the source's sole writer. Repeating it is harmless.
     """
     anchor = keyring.last_anchor()
@@ -170,7 +199,9 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
         serving = catalog.require(session, source.name).generation
         superseded = revisions.superseded(session, source.name)
         unnamed: frozenset[KeyId] = frozenset()
-        if anchor is None or ledger.holds(session, anchor):
+        # Nor where an order stands: it may be about a version that this catalog, restored, does not name yet.
+        ordered = bool(orders.protected(session, keyring.database, source.name))
+        if not ordered and (anchor is None or ledger.holds(session, anchor)):
             unnamed = keyring.document_key_ids(source.name) - revisions.ids(session) - joblog.keys(session)
     # Removed while writing: a process that takes over from this one waits for the end of that, so it is nobody else's.
     # In small transactions: while one lasts, no answer can be recorded.
@@ -183,19 +214,24 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
     # The keys first: rows without a key are found and forgotten the next time, a key without a row would stay. With
     # them those that a killed process made for a document and did not come to store; not where the catalog is an older
     # one, restored, for that one names fewer keys than are needed.
+    gone: list[KeyId] = []
     for keys in batched({*superseded, *unnamed}, FORGOTTEN_AT_ONCE):
-        with database.writing():
-            keyring.destroy(keys=keys)
-    for batch in batched(superseded, FORGOTTEN_AT_ONCE):
+        with database.writing() as session:
+            spared = orders.protected(session, keyring.database, source.name)
+            free = [key for key in keys if superseded.get(key) not in spared]
+            keyring.destroy(keys=free)
+        gone += (key for key in free if key in superseded)
+    for batch in batched(gone, FORGOTTEN_AT_ONCE):
         with database.writing() as session:
             revisions.forget(session, batch)
     with database.writing() as session:
-        revisions.forget_removed(session, source.name)
+        spared = orders.protected(session, keyring.database, source.name)
+        revisions.forget_removed(session, source.name, spare=spared.keys())
 
 
 def _entries(
     found: dict[DocumentId, catalog.Document], keyring: Keyring, source: Source, embedder: str
-) -> tuple[list[_Entry], tuple[DocumentId, ...]]:
+) -> tuple[list[_Entry], tuple[DocumentId, ...], dict[KeyId, Key]]:
     indexed = [document for document in found.values() if document.state is DocumentState.INDEXED]
     tombstones = keyring.tombstones()
     keys = keyring.document_keys(document.revision.id for document in indexed)
@@ -203,43 +239,21 @@ def _entries(
     left_out: list[DocumentId] = []
     for document in indexed:
         content = _content(source, document)
-        gone = document.revision.id not in keys or (document.id, document.revision.version) in tombstones
+        revision = document.revision
+        gone = revision.id not in keys or is_entombed(tombstones, document.id, revision.version)
         otherwise = (document.revision.embedder, document.revision.redaction) != (embedder, source.redaction)
         if gone or otherwise or content.anchor is None:
             left_out.append(document.id)
         else:
             entries.append(_Entry(document=document, class_id=content.class_id, anchor=content.anchor))
     entries.sort(key=lambda entry: (entry.class_id, entry.anchor, entry.document.id))
-    return entries, tuple(left_out)
+    return entries, tuple(left_out), keys
 
 
 def _content(source: Source, document: catalog.Document) -> Content:
     revision = document.revision
     anchor = source.anchor(created=revision.created, modified=revision.modified, ingested=revision.ingested)
     return Content(revision=revision.id, class_id=class_of(document.access), anchor=anchor)
-
-
-def _contents(
-    session: Session, keyring: Keyring, entries: Sequence[_Entry], languages: Sequence[str], dim: int
-) -> tuple[NDArray[np.int64], NDArray[np.float16], list[list[str]]]:
-    starts = np.zeros(len(entries) + 1, dtype=np.int64)
-    np.cumsum([entry.document.revision.passages for entry in entries], out=starts[1:])
-    rows = np.zeros((int(starts[-1]), dim), dtype=VECTOR_DTYPE)
-    texts: list[list[str]] = []
-    keys = keyring.document_keys(entry.document.revision.id for entry in entries)
-    for entry, first in zip(entries, starts, strict=False):
-        revision = entry.document.revision.id
-        stored = list(catalog.passages(session, revision))
-        if [passage.ordinal for passage in stored] != list(range(entry.document.revision.passages)):
-            raise IntegrityError(
-                f"Document {entry.document.id!r} does not have the passages it should have.",
-                mend="Restore the catalog from its backup, or sync the source again.",
-            )
-        for passage in stored:
-            rows[int(first) + passage.ordinal] = open_vector(keys[revision], revision, passage.ordinal, passage.vector)
-            text = open_text(keys[revision], revision, passage.ordinal, passage.text)
-            texts.append(terms(text.indexed_text, languages))
-    return starts, rows, texts
 
 
 def _classes(entries: Sequence[_Entry], starts: NDArray[np.int64]) -> tuple[VisibilityClass, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, func, insert, select, update
 from sqlmodel import Session, SQLModel
 
+from indexer.database import MAX_VARIABLES, batched
 from indexer.keyring import KeyId
 from indexer.tables import DocumentState
 from policies.errors import RefusedError
@@ -27,14 +28,7 @@ _SOURCE, _DOCUMENT, _REVISION, _PASSAGE = (
 
 # Every retrieval asks these: built once, because building one costs as much as running it.
 _REGISTRATIONS = select(_SOURCE).order_by(_SOURCE.c.name)
-_HIDDEN = select(_DOCUMENT.c.id).where(_DOCUMENT.c.source == bindparam("source"), _DOCUMENT.c.hidden)
 _MIRRORED_AT = select(_SOURCE.c.mirrored_at).where(_SOURCE.c.name == bindparam("source"))
-_CITED = (
-    select(_PASSAGE.c.revision, _PASSAGE.c.ordinal, _REVISION.c.version, _REVISION.c.sealed, _PASSAGE.c.text)
-    .join(_REVISION, _REVISION.c.id == _PASSAGE.c.revision)
-    .where(_PASSAGE.c.revision.in_(bindparam("revisions", expanding=True)))
-    .where(_PASSAGE.c.ordinal.in_(bindparam("ordinals", expanding=True)))
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +140,16 @@ def documents(session: Session, source: SourceName) -> dict[DocumentId, Document
     return {document.id: document for document in (_document(row) for row in rows)}
 
 
+def current(session: Session, ids: Sequence[DocumentId]) -> dict[DocumentId, Revision]:
+    """The current revision of each of these documents, whatever became of them."""
+    joined = select(_REVISION).join(_DOCUMENT, _DOCUMENT.c.revision == _REVISION.c.id)
+    return {
+        DocumentId(row.document): revision_of(row)
+        for some in batched(ids, MAX_VARIABLES)
+        for row in session.connection().execute(joined.where(_DOCUMENT.c.id.in_(some)))
+    }
+
+
 def store(session: Session, document: Document, passages: Iterable[SealedPassage], *, listing: str) -> None:
     """Put a new revision of a document in place. The former one stays until a generation without it is published.
 
@@ -231,24 +235,11 @@ def remove(session: Session, source: SourceName, ids: Sequence[DocumentId]) -> N
     _mark_unpublished(connection, source)
 
 
-def hidden(session: Session, source: SourceName) -> frozenset[DocumentId]:
-    """Documents that the serving generation may still name and nobody may see any more."""
-    found = session.connection().execute(_HIDDEN, {"source": source}).scalars()
-    return frozenset(DocumentId(document) for document in found)
-
-
 def passages(session: Session, revision: KeyId) -> Iterator[SealedPassage]:
     """The passages of a revision, in order."""
     statement = select(_PASSAGE).where(_PASSAGE.c.revision == revision).order_by(_PASSAGE.c.ordinal)
     for row in session.connection().execute(statement):
         yield SealedPassage(ordinal=row.ordinal, text=row.text, vector=row.vector)
-
-
-def cited(session: Session, wanted: Sequence[tuple[KeyId, int]]) -> dict[tuple[KeyId, int], tuple[str, bytes, bytes]]:
-    """For each (revision, ordinal): the document's version, its sealed description and the passage's sealed text."""
-    revisions, ordinals = {revision for revision, _ in wanted}, {ordinal for _, ordinal in wanted}
-    rows = session.connection().execute(_CITED, {"revisions": list(revisions), "ordinals": list(ordinals)})
-    return {(KeyId(row.revision), row.ordinal): (row.version, row.sealed, row.text) for row in rows}
 
 
 def publish(session: Session, source: SourceName, generation: GenerationId, *, digest: str, now: datetime) -> None:
@@ -262,6 +253,12 @@ def publish(session: Session, source: SourceName, generation: GenerationId, *, d
     }
     connection.execute(update(_SOURCE).where(_SOURCE.c.name == source).values(values))
     connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.source == source, _DOCUMENT.c.hidden).values(hidden=False))
+
+
+def darken(session: Session, source: SourceName) -> None:
+    """Have no generation serve a source until the next is published."""
+    values = {"generation": None, "generation_digest": None, "unpublished": True}
+    session.connection().execute(update(_SOURCE).where(_SOURCE.c.name == source).values(values))
 
 
 def counts(session: Session, source: SourceName) -> dict[str, int]:
@@ -287,6 +284,24 @@ def require(session: Session, source: SourceName) -> Registration:
     if found is None:
         raise RefusedError(f"No source {source!r} is registered.", mend="Register it with: penstock apply MANIFEST")
     return found
+
+
+def revision_of(row: Row[Any]) -> Revision:
+    """The revision that a row with all of its columns holds."""
+    return Revision(
+        id=KeyId(row._mapping[_REVISION.c.id]),  # noqa: SLF001 - the public name of SQLAlchemy's row mapping
+        version=row.version,
+        fingerprint=row.fingerprint,
+        redaction=row.redaction,
+        embedder=row.embedder,
+        created=_time(row.created),
+        modified=_time(row.modified),
+        ingested=datetime.fromisoformat(row.ingested),
+        passages=row.passages,
+        skipped_parts=row.skipped_parts,
+        redactions=json.loads(row.redactions),
+        sealed=row.sealed,
+    )
 
 
 def _put(connection: Connection, document: Document, listing: str | None = None) -> None:
@@ -352,20 +367,6 @@ def _registration(row: Row[Any]) -> Registration:
 
 def _document(row: Row[Any]) -> Document:
     values = row._mapping  # noqa: SLF001 - the public name of SQLAlchemy's row mapping
-    revision = Revision(
-        id=KeyId(values[_REVISION.c.id]),
-        version=row.version,
-        fingerprint=row.fingerprint,
-        redaction=row.redaction,
-        embedder=row.embedder,
-        created=_time(row.created),
-        modified=_time(row.modified),
-        ingested=datetime.fromisoformat(row.ingested),
-        passages=row.passages,
-        skipped_parts=row.skipped_parts,
-        redactions=json.loads(row.redactions),
-        sealed=row.sealed,
-    )
     access = Access(
         allow=frozenset(json.loads(row.allow)), deny=frozenset(json.loads(row.deny)), as_of=_time(row.acl_as_of)
     )
@@ -375,7 +376,7 @@ def _document(row: Row[Any]) -> Document:
         state=DocumentState(row.state),
         stamp=row.stamp,
         access=access,
-        revision=revision,
+        revision=revision_of(row),
         parent=DocumentId(row.parent) if row.parent else None,
         reason=row.reason,
         stage=row.stage,

@@ -3,14 +3,15 @@
 A SQLite file, or by an operator's setting a PostgreSQL database; everything above this module sees no difference.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Table
+from sqlalchemy import JSON, Connection, Engine, String, Table, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session, SQLModel
@@ -152,6 +153,15 @@ class Database:
                 return self._store.integrity_problems(session.connection(), self._tables)
         except IntegrityError as error:
             return (error.message,)
+
+    def texts(self, session: Session, *, but: Collection[str]) -> Iterator[str]:
+        """Every text in its tables, but for those of these names."""
+        for table in self._tables:
+            columns = [column for column in table.columns if isinstance(column.type, String | JSON)]
+            if table.name in but or not columns:
+                continue
+            for row in session.connection().execute(select(*columns)):
+                yield from (value if isinstance(value, str) else json.dumps(value) for value in row if value)
 
     def caveats(self) -> tuple[str, ...]:
         """What in the way the database is run leaves something to be wished for, one sentence each."""

@@ -1,47 +1,44 @@
-"""The act behind a purge, step by step. A killed purge resumes at its step; each step can be repeated.
+"""The act behind a purge or an erasure, step by step. A killed purge resumes at its step; each step can be repeated.
 
 planned → tombstoned (invisible from here on) → published (a new index, the old one and the rows deleted, keys
 destroyed) → receipted (every file of the home searched, the receipt signed).
 """
 
-import base64
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from enum import StrEnum
-from typing import Self
 
 from sqlalchemy import delete, select, update
 from sqlmodel import Session, SQLModel
 
-from indexer import catalog, joblog, revisions
-from indexer.content import open_description, open_text, open_vector
+from indexer import catalog, custody, joblog, orders, revisions, room
+from indexer.build import collect
+from indexer.dues import Planner, plan, plan_erasure
 from indexer.generation import Generation
 from indexer.keyring import KeyId
+from indexer.needles import Needles, needles_of, rightly_kept, ways
 from indexer.scan import scan
 from indexer.seal import seal, unseal
 from indexer.tables import DocumentRow, DocumentState, ListedRow, PassageRow, PurgeRow, RevisionRow
 from indexer.workshop import Workshop
 from policies import ledger
-from policies.errors import ConflictError, IntegrityError
+from policies.errors import ConflictError, DependencyError, IntegrityError
 from policies.manifest import Source
 from policies.model import Action, AuditEvent, DocumentId, PolicyHash, SourceName
-from policies.purge import OUT_OF_REACH, Check, DueDocument, PurgePlan, Receipt, sign
-from policies.retention import due
+from policies.purge import (
+    OUT_OF_REACH,
+    WHOLE_DOCUMENT,
+    Check,
+    ErasureRequest,
+    PurgeKind,
+    PurgePlan,
+    Receipt,
+    sign,
+)
 
-SNIPPET_BYTES = 48
-"""Chosen: long enough to be unique, short enough to be found where only a part of a passage survived."""
-_SEALED_NEEDLE_BYTES = 28
-"""A nonce and the ciphertext behind it: random, so found only where these very bytes still lie."""
-_REFERENCE = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{8,}\b")
-"""Ticket numbers and part numbers: letters and digits together. Dates alone stand in many places."""
-_TIME = re.compile(r"\d{4}-\d\d-\d\d")
-"""How a time begins, of which every table is full."""
-MIN_NAME_BYTES = 16
-"""Chosen: a shorter title, path or line can be a word of the tables' own."""
 _PURGE = SQLModel.metadata.tables["purge"]
 _BEGUN = (_PURGE.c.begun, _PURGE.c.id)
 
@@ -56,56 +53,21 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Needles:
-    """What must not be in any file any more: heads of sealed bytes, pieces of text, vectors bit for bit."""
+class _Task:
+    """What a purge deletes, fixed when it starts. `versions`: document to the content that must not come back.
 
-    sealed: list[bytes]
-    texts: list[bytes]
-    vectors: list[bytes]
+    `actor` is who asked for it.
+    """
 
-    def dump(self) -> bytes:
-        """As JSON, to be sealed: a killed purge must still know what to look for."""
-        plain = {
-            name: [base64.b64encode(needle).decode() for needle in needles] for name, needles in asdict(self).items()
-        }
-        return json.dumps(plain).encode()
-
-    @classmethod
-    def load(cls, content: bytes) -> Self:
-        """What `dump` gave."""
-        plain = json.loads(content)
-        return cls(**{name: [base64.b64decode(needle) for needle in needles] for name, needles in plain.items()})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Order:
-    """What a purge deletes, fixed when it starts. `versions`: document to the content that must not come back."""
-
+    kind: PurgeKind
+    actor: str
     policy_hash: PolicyHash
     reason: str
+    reference: str
     planned_at: str
     versions: dict[DocumentId, str]
     keys: tuple[KeyId, ...]
     passages: int
-
-
-def plan(session: Session, source: Source, *, now: datetime) -> PurgePlan:
-    """The indexed documents of a source whose retention has passed at `now`. Changes nothing."""
-    found: list[DueDocument] = []
-    for document in catalog.documents(session, source.name).values():
-        revision = document.revision
-        anchor = source.anchor(created=revision.created, modified=revision.modified, ingested=revision.ingested)
-        if document.state is DocumentState.INDEXED and anchor is not None:
-            ends = due(anchor, source.policy.retention.period)
-            if ends <= now:
-                found.append(DueDocument(document=document.id, due=ends))
-    return PurgePlan(
-        source=source.name,
-        policy_hash=source.policy_hash,
-        retention=f"{source.policy.retention.period} from {source.policy.retention.anchor}",
-        at=now,
-        documents=tuple(sorted(found, key=lambda entry: (entry.due, entry.document))),
-    )
 
 
 def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
@@ -118,24 +80,88 @@ def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
         IntegrityError: deleted bytes were found in a file. There is no receipt; run it again when that is mended.
     """
     with workshop.sole_writer(source) as fenced:
-        with fenced.database.writing() as session:
-            # A purge that was only planned has done nothing, and what is due may be another matter by now.
-            session.connection().execute(
-                delete(_PURGE).where(_PURGE.c.source == source.name, _PURGE.c.step == Step.PLANNED.value)
-            )
-            unfinished = _unfinished(session, source.name)
-        needed = {_needles_name(source.name, purge_id) for purge_id in unfinished}
-        for name in workshop.keyring.needle_purges() - needed:
-            if name.startswith(_needles_name(source.name, "")):
-                workshop.keyring.destroy(purge=name)
-        signed = [_carry_on(fenced, source, purge_id, actor=actor) for purge_id in unfinished]
+        return carry_out(fenced, source, due_now(fenced, source), actor=actor, purge_id=fenced.new_id())
+
+
+def erase(workshop: Workshop, source: Source, request: ErasureRequest, *, actor: str) -> tuple[str, ...]:
+    """Delete what a request is about, as `purge` does; its documents do not come back until that is lifted.
+
+    Raises:
+        RefusedError: see `plan_erasure`. ConflictError: an order stands on one of the documents, or see `purge`.
+    """
+    with workshop.sole_writer(source) as fenced:
+        planner = asked_for(fenced, source, request)
+        return carry_out(fenced, source, planner, actor=actor, purge_id=fenced.new_id())
+
+
+def due_now(workshop: Workshop, source: Source) -> Planner:
+    """What plans the purge of all whose retention has passed by the present."""
+    return lambda session: plan(session, source, workshop.keyring, now=workshop.clock())
+
+
+def asked_for(workshop: Workshop, source: Source, request: ErasureRequest) -> Planner:
+    """What plans the erasure that a request asks for."""
+    return lambda session: plan_erasure(session, source, workshop.keyring, request, now=workshop.clock())
+
+
+def carry_out(workshop: Workshop, source: Source, planner: Planner, *, actor: str, purge_id: str) -> tuple[str, ...]:
+    """Finish what was left undone, then delete what is planned, once for each `purge_id`. The signed receipts.
+
+    The caller is the source's sole writer.
+
+    Raises:
+        IntegrityError: deleted bytes were found in a file. And what the planner raises.
+    """
+    with room.found(workshop.home):
+        _settle_planned(workshop, source, actor=actor)
         with workshop.database.reading() as session:
-            planned = plan(session, source, now=workshop.clock())
-        if planned.documents:
-            purge_id = workshop.new_id()
-            _start(fenced, source, planned, purge_id, actor=actor)
-            signed.append(_carry_on(fenced, source, purge_id, actor=actor))
+            unfinished = _unfinished(session, source.name)
+            done = session.get(PurgeRow, purge_id)
+        _forget_needles(workshop, source, needed=unfinished)
+        signed = [_carry_on(workshop, source, begun, actor=actor) for begun in unfinished]
+        if done is None:
+            with workshop.database.reading() as session:
+                planned = planner(session)
+            if planned.documents:
+                _start(workshop, source, planned, purge_id, actor=actor)
+                signed.append(_carry_on(workshop, source, purge_id, actor=actor))
+        elif purge_id not in unfinished:
+            signed.append(done.receipt)
+        _light_again(workshop, source, actor=actor)
     return tuple(receipt for receipt in signed if receipt is not None)
+
+
+def _settle_planned(workshop: Workshop, source: Source, *, actor: str) -> None:
+    """Forget purges that were only planned: what is due may be another matter by now.
+
+    One whose tombstones the keyring has already was begun, and is taken a step further.
+    """
+    planned = (_PURGE.c.source == source.name) & (_PURGE.c.step == Step.PLANNED.value)
+    with workshop.database.reading() as session:
+        rows = session.connection().execute(select(_PURGE.c.id, _PURGE.c.plan).where(planned)).all()
+    for row in rows:
+        if workshop.keyring.entombed(row.id):
+            _tombstone(workshop, source, row.id, _Task(**json.loads(row.plan)), actor=actor)
+            continue
+        with workshop.database.writing() as session:
+            session.connection().execute(delete(_PURGE).where(_PURGE.c.id == row.id))
+
+
+def _forget_needles(workshop: Workshop, source: Source, *, needed: Iterable[str]) -> None:
+    names = {_needles_name(source.name, purge_id) for purge_id in needed}
+    for name in workshop.keyring.needle_purges() - names:
+        if name.startswith(_needles_name(source.name, "")):
+            workshop.keyring.destroy(purge=name)
+
+
+def _light_again(workshop: Workshop, source: Source, *, actor: str) -> None:
+    """Publish a source that a full disk left dark, if there is room by now. Deleted is deleted either way."""
+    with workshop.database.reading() as session:
+        dark = catalog.require(session, source.name).generation is None
+        indexed = catalog.counts(session, source.name)[DocumentState.INDEXED.value]
+    if dark and indexed:
+        with suppress(OSError, DependencyError):
+            workshop.publish(source, actor=actor)
 
 
 def receipts(session: Session, source: SourceName) -> tuple[str, ...]:
@@ -157,24 +183,28 @@ def _unfinished(session: Session, source: SourceName) -> list[str]:
 def _start(workshop: Workshop, source: Source, planned: PurgePlan, purge_id: str, *, actor: str) -> None:
     ids = [entry.document for entry in planned.documents]
     with workshop.database.reading() as session:
-        documents = catalog.documents(session, planned.source)
-        chosen = [documents[document] for document in ids]
-        needles = _needles(workshop, session, chosen)
-    order = _Order(
+        held = revisions.of(session, ids)
+        current = catalog.current(session, ids)
+        needles = needles_of(workshop, session, [revision for _, revision in held])
+    whole = planned.kind is PurgeKind.ERASURE
+    task = _Task(
+        kind=planned.kind,
+        actor=actor,
         policy_hash=planned.policy_hash,
-        reason=f"The retention of {planned.retention} has passed.",
+        reason=planned.reason,
+        reference=planned.reference,
         planned_at=planned.at.isoformat(),
-        versions={document.id: document.revision.version for document in chosen},
-        keys=tuple(document.revision.id for document in chosen),
-        passages=sum(document.revision.passages for document in chosen),
+        versions={document: WHOLE_DOCUMENT if whole else current[document].version for document in ids},
+        keys=tuple(revision.id for _, revision in held),
+        passages=sum(revision.passages for _, revision in held),
     )
     name = _needles_name(planned.source, purge_id)
     row = PurgeRow(
         id=purge_id,
         source=planned.source,
-        begun=order.planned_at,
+        begun=task.planned_at,
         step=Step.PLANNED.value,
-        plan=json.dumps(asdict(order), sort_keys=True),
+        plan=json.dumps(asdict(task), sort_keys=True),
         needles=seal(workshop.keyring.needle_key(name), needles.dump(), place=name),
         receipt=None,
     )
@@ -183,59 +213,93 @@ def _start(workshop: Workshop, source: Source, planned: PurgePlan, purge_id: str
         action=Action.PURGE_PLANNED,
         objects=(planned.source, purge_id, *ids),
         policy_hash=planned.policy_hash,
-        detail={"documents": len(ids)},
+        detail={
+            "kind": planned.kind.value,
+            "reference": planned.reference,
+            "documents": len(ids),
+            "kept": len(planned.kept),
+        },
     )
     with workshop.database.writing() as session:
         session.add(row)
         ledger.append(session, event, now=workshop.clock())
-    _tombstone(workshop, source, purge_id, order, actor=actor)
+    _tombstone(workshop, source, purge_id, task, actor=actor)
 
 
 def _carry_on(workshop: Workshop, source: Source, purge_id: str, *, actor: str) -> str | None:
     """Finish a purge whose documents have their tombstones; None where a restored catalog brought it back."""
     with workshop.database.reading() as session:
         row = session.get_one(PurgeRow, purge_id)
-        step, order, sealed = Step(row.step), _Order(**json.loads(row.plan)), row.needles
+        task, sealed = _Task(**json.loads(row.plan)), row.needles
     name = _needles_name(source.name, purge_id)
     key = workshop.keyring.held_needle_key(name)
     if key is None:
+        if not workshop.keyring.entombed(purge_id):
+            raise custody.older_keyring(f"purge {purge_id}")
         # Its key went when it was finished. The keyring has the tombstones, so that nothing of it is served.
         with workshop.database.writing() as session:
             _move(session, purge_id, Step.RECEIPTED, needles=None)
         return None
-    if step is Step.TOMBSTONED:
-        # Publishing deletes the rows and destroys their keys; the checkpoint takes them out of the database's files.
-        workshop.publish(source, actor=actor)
-        workshop.database.checkpoint(DocumentRow, RevisionRow, PassageRow, ListedRow)
-        with workshop.database.writing() as session:
-            _move(session, purge_id, Step.PUBLISHED)
+    with workshop.database.reading() as session:
+        _check_unprotected(workshop, source, task, session)
+    # Publishing deletes the rows and destroys their keys; the checkpoint takes them out of the database's files. Again
+    # where that was done before: a hold that has ended since kept some of them then.
+    _publish(workshop, source, actor=actor)
+    workshop.database.checkpoint(DocumentRow, RevisionRow, PassageRow, ListedRow)
+    with workshop.database.writing() as session:
+        _check_unprotected(workshop, source, task, session)
+        _move(session, purge_id, Step.PUBLISHED)
     needles = Needles.load(unseal(key, sealed or b"", place=name))
-    return _finish(workshop, source, purge_id, order, needles, actor=actor)
+    return _finish(workshop, source, purge_id, task, needles, actor=actor)
 
 
-def _tombstone(workshop: Workshop, source: Source, purge_id: str, order: _Order, *, actor: str) -> None:
+def _publish(workshop: Workshop, source: Source, *, actor: str) -> None:
+    """Publish the index without what is deleted; on a full disk remove the present one, and leave the source dark."""
+    try:
+        workshop.publish(source, actor=actor)
+    except (OSError, DependencyError) as error:
+        if not room.is_lacking(error):
+            raise
+        with workshop.database.writing() as session:
+            catalog.darken(session, source.name)
+        collect(workshop.database, workshop.keyring, source, workshop.home.generations(source.name))
+
+
+def _tombstone(workshop: Workshop, source: Source, purge_id: str, task: _Task, *, actor: str) -> None:
     now = workshop.clock()
-    # The keyring first: a catalog that forgets this step finds the tombstones there.
-    workshop.keyring.entomb(order.versions, purge=purge_id, now=now)
     event = AuditEvent(
         actor=actor,
         action=Action.PURGE_TOMBSTONED,
-        objects=(source.name, purge_id, *order.versions),
+        objects=(source.name, purge_id, *task.versions),
         policy_hash=source.policy_hash,
     )
     stale = ConflictError(
         f"Documents of {source.name!r} were purged in between.", mend=f"Sync again: penstock sync {source.name}"
     )
     with workshop.database.writing() as session:
+        # Under the lock that placing an order takes: what was placed since the plan is seen here.
+        _check_unprotected(workshop, source, task, session)
+        # The keyring before the catalog: a catalog that forgets this step finds the tombstones there.
+        workshop.keyring.entomb(task.versions, purge=purge_id, now=now)
         # What an unfinished sync found listed holds names of documents, sealed with a key that lives as long as it.
         joblog.end_listed(session, source.name, now=now, error=stale)
-        catalog.remove(session, source.name, list(order.versions))
+        catalog.remove(session, source.name, list(task.versions))
         _move(session, purge_id, Step.TOMBSTONED)
         ledger.append(session, event, now=now)
 
 
-def _finish(workshop: Workshop, source: Source, purge_id: str, order: _Order, needles: Needles, *, actor: str) -> str:
-    checks, files, bytes_read = _check(workshop, source, order, needles)
+def _check_unprotected(workshop: Workshop, source: Source, task: _Task, session: Session) -> None:
+    spared = orders.protected(session, workshop.keyring.database, source.name)
+    standing = next((spared[document] for document in task.versions if document in spared), None)
+    if standing is not None:
+        raise ConflictError(
+            f"The {standing.kind} {standing.id} was placed on documents of {source.name!r} that were to be deleted.",
+            mend="They are kept. Run the same command again: it leaves them out, or goes on when the order has ended.",
+        )
+
+
+def _finish(workshop: Workshop, source: Source, purge_id: str, task: _Task, needles: Needles, *, actor: str) -> str:
+    checks, files, bytes_read = _check(workshop, source, task, needles)
     failed = [check.what for check in checks if check.found]
     if failed:
         raise IntegrityError(
@@ -246,14 +310,17 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, order: _Order, ne
     receipt = Receipt(
         purge=purge_id,
         source=source.name,
-        policy_hash=order.policy_hash,
-        reason=order.reason,
-        actor=actor,
-        planned_at=order.planned_at,
+        policy_hash=task.policy_hash,
+        kind=task.kind,
+        reason=task.reason,
+        reference=task.reference,
+        actor=task.actor,
+        finished_by=None if actor == task.actor else actor,
+        planned_at=task.planned_at,
         finished_at=now.isoformat(),
-        documents=tuple(order.versions),
-        passages=order.passages,
-        keys_destroyed=len(order.keys),
+        documents=tuple(task.versions),
+        passages=task.passages,
+        keys_destroyed=len(task.keys),
         files_scanned=files,
         bytes_scanned=bytes_read,
         checks=checks,
@@ -263,9 +330,9 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, order: _Order, ne
     event = AuditEvent(
         actor=actor,
         action=Action.PURGE_FINISHED,
-        objects=(source.name, purge_id, *order.versions),
+        objects=(source.name, purge_id, *task.versions),
         policy_hash=source.policy_hash,
-        detail={"documents": len(order.versions), "receipt_sha256": hashlib.sha256(signed.encode()).hexdigest()},
+        detail={"documents": len(task.versions), "receipt_sha256": hashlib.sha256(signed.encode()).hexdigest()},
     )
     with workshop.database.writing() as session:
         _move(session, purge_id, Step.RECEIPTED, receipt=signed, needles=None)
@@ -275,24 +342,21 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, order: _Order, ne
     return signed
 
 
-def _check(workshop: Workshop, source: Source, order: _Order, needles: Needles) -> tuple[tuple[Check, ...], int, int]:
-    purged = frozenset(order.keys)
+def _check(workshop: Workshop, source: Source, task: _Task, needles: Needles) -> tuple[tuple[Check, ...], int, int]:
+    purged = frozenset(task.keys)
     with workshop.database.reading() as session:
         registered = catalog.require(session, source.name)
         rows = revisions.ids(session) & purged
-    if registered.generation is None or registered.generation_digest is None:
-        raise IntegrityError(f"Source {source.name!r} has no index.", mend="Run: penstock verify --repair")
-    folder = workshop.home.generation(source.name, registered.generation)
-    generation = Generation(registered.generation, folder, digest=registered.generation_digest)
-    served = purged & {member.revision for member in generation.members()}
-    keys = workshop.keyring.document_keys(order.keys)
+    served = purged & _served(workshop, registered)
+    keys = workshop.keyring.document_keys(task.keys)
     result = scan(workshop.home.root, [*needles.sealed, *needles.texts, *needles.vectors])
     found = frozenset().union(*result.found.values())
-    kept = _kept(workshop, found) if found else frozenset()
-    less_kept = "in every file, less those that a remaining document or a manifest holds too"
+    kept = rightly_kept(workshop, found, needles.vectors) if found else frozenset()
+    everywhere = f"in every file, {ways(result)}"
+    less_kept = f"less those that a remaining document, a manifest or a record holds too, {everywhere}"
     sought = {
-        "sealed descriptions, passages and vectors, in every file": needles.sealed,
-        f"text of passages, titles, names and references, {less_kept}": needles.texts,
+        f"sealed descriptions, passages and vectors, {everywhere}": needles.sealed,
+        f"text of passages (head, middle, end), long titles and names, references, {less_kept}": needles.texts,
         f"vectors bit for bit, {less_kept}": needles.vectors,
     }
     checks = (
@@ -307,66 +371,13 @@ def _check(workshop: Workshop, source: Source, order: _Order, needles: Needles) 
     return checks, result.files, result.bytes_read
 
 
-def _kept(workshop: Workshop, found: frozenset[bytes]) -> frozenset[bytes]:
-    """Those of the needles found that are rightly there: a remaining document or a manifest holds them as well.
-
-    A lexicon has texts in lower case, so that upper and lower case count alike.
-    """
-    texts = {needle: needle.decode(errors="ignore").casefold() for needle in found}
-    kept: set[bytes] = set()
-    with workshop.database.reading() as session:
-        held = [registered.manifest for registered in catalog.registrations(session)]
-        described = revisions.descriptions(session)
-        for revision, key in workshop.keyring.document_keys(described).items():
-            description = open_description(key, revision, described[revision])
-            held += [description.origin_id, description.uri, description.title]
-            for passage in catalog.passages(session, revision):
-                held.append(open_text(key, revision, passage.ordinal, passage.text).indexed_text)
-                kept |= found & {open_vector(key, revision, passage.ordinal, passage.vector).tobytes()}
-            kept |= _texts_in(held, texts)
-            held.clear()
-        kept |= _texts_in(held, texts)
-    return frozenset(kept)
-
-
-def _texts_in(held: Sequence[str], texts: Mapping[bytes, str]) -> set[bytes]:
-    folded = "\n".join(held).casefold()
-    return {needle for needle, text in texts.items() if text and text in folded}
-
-
-def _needles(workshop: Workshop, session: Session, documents: Sequence[catalog.Document]) -> Needles:
-    sealed: set[bytes] = set()
-    texts: set[bytes] = set()
-    vectors: set[bytes] = set()
-    keys = workshop.keyring.document_keys(document.revision.id for document in documents)
-    for document in documents:
-        revision = document.revision.id
-        stored = list(catalog.passages(session, revision))
-        if document.revision.sealed:
-            sealed.add(document.revision.sealed[:_SEALED_NEEDLE_BYTES])
-        sealed |= {part[:_SEALED_NEEDLE_BYTES] for passage in stored for part in (passage.text, passage.vector)}
-        key = keys.get(revision)
-        if key is None:
-            # A catalog restored from before an earlier purge: nobody can open this any more, here or in a backup.
-            continue
-        if document.revision.sealed:
-            description = open_description(key, revision, document.revision.sealed)
-            texts |= _long((description.origin_id, description.name, description.uri, description.title))
-        for passage in stored:
-            vectors.add(open_vector(key, revision, passage.ordinal, passage.vector).tobytes())
-            text = open_text(key, revision, passage.ordinal, passage.text).text
-            texts |= {line[:SNIPPET_BYTES] for line in _long([text])} | _references(text)
-    return Needles(sealed=sorted(sealed), texts=sorted(texts), vectors=sorted(vectors))
-
-
-def _long(names: Iterable[str]) -> set[bytes]:
-    # A name of the origin's file system may hold bytes that are no UTF-8.
-    encoded = {name.encode("utf-8", "surrogatepass") for name in names}
-    return {name for name in encoded if len(name) >= MIN_NAME_BYTES}
-
-
-def _references(text: str) -> set[bytes]:
-    return {reference.encode() for reference in _REFERENCE.findall(text) if not _TIME.match(reference)}
+def _served(workshop: Workshop, registered: catalog.Registration) -> frozenset[KeyId]:
+    """The revisions that a source's index holds; none where the disk had no room for one."""
+    if registered.generation is None or registered.generation_digest is None:
+        return frozenset()
+    folder = workshop.home.generation(registered.name, registered.generation)
+    generation = Generation(registered.generation, folder, digest=registered.generation_digest)
+    return frozenset(member.revision for member in generation.members())
 
 
 def _move(session: Session, purge_id: str, step: Step, **values: str | None) -> None:

@@ -7,9 +7,11 @@ document. So what a caller may see at an instant is one range of rows for each c
 import hashlib
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from indexer.keyring import KeyId
 from indexer.lexicon import Lexicon
 from indexer.vectors import Block, Ranges, Vectors
+from policies.decide import CLOCK_SKEW
 from policies.errors import IntegrityError
 from policies.model import Access, ClassId, DocumentId, GenerationId, Permit, SourceName
 from policies.retention import Period, passed
@@ -27,6 +30,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+SCOPES_KEPT = 256
+"""Chosen: so many combinations of what callers see have a name that need not be made again."""
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -95,33 +100,49 @@ class Generation:
                 mend="Ask again. If it stays so, run: penstock verify --repair",
             ) from error
         self._moments: list[int] = np.unique(self._anchors).tolist()
-        self._held = {
-            visibility.id: hashlib.sha256("\n".join(self._revisions[slice(*visibility.documents)]).encode()).hexdigest()
-            for visibility in inventory.classes
-        }
+        self._scope = lru_cache(maxsize=SCOPES_KEPT)(self._scope_of)
         self._class_ends = [visibility.rows[1] for visibility in inventory.classes]
         self._positions = {document: position for position, document in enumerate(self._documents)}
 
     def visible(self, permits: Sequence[Permit], hidden: Collection[DocumentId]) -> Ranges:
-        """The rows that these permits open: their classes, less what is past retention, less hidden documents."""
+        """The rows that these permits open: their classes, less what is past retention, less hidden documents.
+
+        A document whose retention counts from a date that is still to come is not shown either: nobody knows its age.
+        """
+        clocks = {
+            permit.class_id: (permit.period, permit.at) for permit in permits if permit.source == self.inventory.source
+        }
+        return self.kept(clocks, hidden)
+
+    def kept(self, clocks: Mapping[ClassId, tuple[Period, datetime]], hidden: Collection[DocumentId]) -> Ranges:
+        """The rows of these classes that are kept by a period at an instant. Who may see them is not asked."""
         ranges: list[tuple[int, int]] = []
-        by_class = {permit.class_id: permit for permit in permits if permit.source == self.inventory.source}
-        oldest: dict[tuple[Period, datetime], int] = {}
+        bounds: dict[tuple[Period, datetime], tuple[int, int]] = {}
         for visibility in self.inventory.classes:
-            permit = by_class.get(visibility.id)
-            if permit is not None:
-                clock = (permit.period, permit.at)
-                if clock not in oldest:
-                    oldest[clock] = self._oldest_kept(*clock)
+            clock = clocks.get(visibility.id)
+            if clock is not None:
+                if clock not in bounds:
+                    bounds[clock] = self._oldest_kept(*clock), microseconds_of(clock[1] + CLOCK_SKEW)
+                oldest, newest = bounds[clock]
                 first, last = visibility.documents
-                kept = first + int(np.searchsorted(self._anchors[first:last], oldest[clock]))
-                ranges += self._rows_without(kept, last, hidden)
+                anchors = self._anchors[first:last]
+                since = first + int(np.searchsorted(anchors, oldest))
+                until = first + int(np.searchsorted(anchors, newest, side="right"))
+                ranges += self._rows_without(since, max(since, until), hidden)
         return ranges
 
-    def scope(self, classes: Collection[ClassId]) -> str:
-        """Names what these visibility classes hold: the same for as long as they hold the same documents."""
-        parts = [held for class_id, held in self._held.items() if class_id in classes]
-        return hashlib.sha256("".join(parts).encode()).hexdigest()[:24]
+    def scope(self, visible: Ranges) -> str:
+        """Names the documents in these rows: the same for as long as they are the same."""
+        return self._scope(tuple(visible))
+
+    def _scope_of(self, visible: tuple[tuple[int, int], ...]) -> str:
+        digest = hashlib.sha256()
+        for low, high in visible:
+            # The document that row `low` is of, up to the first that begins behind the range.
+            first = int(np.searchsorted(self._starts, low, side="right")) - 1
+            last = int(np.searchsorted(self._starts, high))
+            digest.update("".join(f"{revision}\n" for revision in self._revisions[first:last]).encode())
+        return digest.hexdigest()[:24]
 
     def member(self, row: int) -> tuple[Member, int]:
         """The document a row belongs to, and the ordinal of the row's passage in it."""
@@ -131,6 +152,13 @@ class Generation:
     def members(self) -> list[Member]:
         """Every document, in the order of rows."""
         return [self._member(position) for position in range(len(self._documents))]
+
+    def revisions(self) -> dict[KeyId, tuple[int, int]]:
+        """The rows of every document, by its revision."""
+        return {
+            KeyId(revision): rows
+            for revision, rows in zip(self._revisions, pairwise(self._starts.tolist()), strict=True)
+        }
 
     def rows_of(self, document: DocumentId) -> tuple[int, int] | None:
         """The rows of a document, or None where the generation does not hold it."""
@@ -149,6 +177,7 @@ class Generation:
             opened = any(
                 permit.source == self.inventory.source
                 and permit.class_id == class_id
+                and member.anchor <= permit.at + CLOCK_SKEW
                 and not passed(member.anchor, permit.period, permit.at)
                 for permit in permits
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from policies.errors import SettingsError
 from policies.model import GenerationId, SourceName
 
-FORMAT = 2
+FORMAT = 3
 """Raised when a home of this version could not be read by the one before."""
 
 
@@ -29,6 +29,11 @@ class Home:
     def keyring(self) -> Path:
         """The keyring's database, in a folder that can be mounted from elsewhere and is backed up apart."""
         return self.root / "keyring" / "keyring.db"
+
+    @property
+    def ballast(self) -> Path:
+        """A file of nothing, let go of where a purge finds the disk full."""
+        return self.root / "ballast"
 
     def generations(self, source: SourceName) -> Path:
         """The folder of a source's generations."""

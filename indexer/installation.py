@@ -53,6 +53,6 @@ def require(database: Database, public_key: bytes) -> None:
 
 def _of_another(database: Database) -> SettingsError:
     return SettingsError(
-        f"{database.name} holds the catalog of another installation.",
-        mend="Set PENSTOCK_DATABASE to a database of this installation's own.",
+        f"{database.name} holds the catalog of another installation than the keyring is of.",
+        mend="Restore the one that is not this installation's from its backup, or set PENSTOCK_DATABASE to its own.",
     )

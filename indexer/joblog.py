@@ -22,6 +22,9 @@ from policies.model import SourceName
 JobId = NewType("JobId", str)
 """Names one job: 24 hex digits."""
 
+Options = Mapping[str, bool | str | list[str]]
+"""What a job is told: switches, ids, references; never content."""
+
 _JOB, _LISTED, _WORKER = (SQLModel.metadata.tables[str(row.__tablename__)] for row in (JobRow, ListedRow, WorkerRow))
 
 
@@ -32,6 +35,8 @@ class JobKind(StrEnum):
     PERMISSIONS = "permissions"
     REBUILD = "rebuild"
     VERIFY = "verify"
+    PURGE = "purge"
+    ERASE = "erase"
 
 
 class JobState(StrEnum):
@@ -72,7 +77,7 @@ class Job:
     kind: JobKind
     source: SourceName
     actor: str
-    options: Mapping[str, bool]
+    options: Options
     state: JobState
     asked_at: datetime
     started_at: datetime | None
@@ -105,7 +110,7 @@ def ask(
     source: SourceName,
     *,
     actor: str,
-    options: Mapping[str, bool],
+    options: Options,
     now: datetime,
 ) -> None:
     """Write down a job that is asked for.

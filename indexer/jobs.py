@@ -9,7 +9,7 @@ from sqlmodel import Session
 from indexer import joblog
 from indexer.database import Database
 from indexer.durable import Queues
-from indexer.joblog import OPEN, UNDER_WAY, JobId, JobKind, JobState
+from indexer.joblog import OPEN, UNDER_WAY, JobId, JobKind, JobState, Options
 from policies import ledger
 from policies.errors import DependencyError
 from policies.model import Action, AuditEvent, SourceName
@@ -38,7 +38,7 @@ class Jobs:
         source: SourceName,
         *,
         actor: str,
-        options: Mapping[str, bool],
+        options: Options,
         job: JobId | None = None,
     ) -> JobId:
         """Have any worker do this. Asked with the same `job` again, nothing more happens.
@@ -52,7 +52,7 @@ class Jobs:
         return job_id
 
     def write_down(
-        self, kind: JobKind, source: SourceName, *, actor: str, options: Mapping[str, bool], job: JobId | None = None
+        self, kind: JobKind, source: SourceName, *, actor: str, options: Options, job: JobId | None = None
     ) -> JobId:
         """Record a job that is asked for, with its audit record."""
         job_id = job or JobId(self._new_id())

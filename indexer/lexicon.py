@@ -7,10 +7,11 @@ passages: term weights and the mean length are taken from the visible ones at ea
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,36 +33,77 @@ _BLOCK_POSTINGS = 1 << 14
 _ARRAYS = ("terms", "term_ends", "posting_ends", "rows", "counts", "lengths")
 
 
-def write(folder: Path, passages: Sequence[Sequence[str]]) -> None:
-    """Write the index of `passages`, each given as its terms, into an existing folder; row i is passage i.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Postings:
+    """Which rows of an index hold which terms, and how often: one entry for each pair.
 
-    Equal passages give equal bytes. The caller flushes the files to the disk.
+    `terms` are distinct, in the order of their UTF-8 bytes. `numbers` (places in `terms`, ascending), `rows` and
+    `counts` (1 at least) have shape (m,).
     """
-    lengths = np.fromiter(map(len, passages), dtype=np.int32, count=len(passages))
+
+    terms: Sequence[bytes]
+    numbers: NDArray[np.int32]
+    rows: NDArray[np.int32]
+    counts: NDArray[np.unsignedinteger]
+
+
+def counted(passages: Sequence[Sequence[str]], rows: Sequence[int]) -> Postings:
+    """The postings of passages, each given as its terms, repeats among them, that stand in the given rows."""
     numbers: dict[str, int] = {}
+    lengths = list(map(len, passages))
     seen = np.fromiter(
         (numbers.setdefault(term, len(numbers)) for term in chain.from_iterable(passages)),
         dtype=np.int64,
-        count=int(lengths.sum(dtype=np.int64)),
+        count=sum(lengths),
     )
     # Order of UTF-8 bytes, which is also that of code points, so that a term is found by bisection in the file.
     vocabulary = sorted(numbers)
     ranks = {term: rank for rank, term in enumerate(vocabulary)}
     rank = np.fromiter((ranks[term] for term in numbers), dtype=np.int64, count=len(numbers))
-    owners = np.repeat(np.arange(len(passages), dtype=np.int64), lengths)
-    stride = max(len(passages), 1)
-    postings, counts = np.unique(rank[seen] * stride + owners, return_counts=True)
-    encoded = [term.encode() for term in vocabulary]
-    arrays = (
-        np.frombuffer(b"".join(encoded), dtype=np.uint8),
-        np.cumsum([len(term) for term in encoded], dtype=np.int64),
-        np.cumsum(np.bincount(postings // stride, minlength=len(vocabulary)), dtype=np.int64),
-        (postings % stride).astype(np.int32),
+    owners = np.repeat(np.array(rows, dtype=np.int64), lengths)
+    stride = max(rows, default=0) + 1
+    pairs, counts = np.unique(rank[seen] * stride + owners, return_counts=True)
+    return Postings(
+        terms=[term.encode() for term in vocabulary],
+        numbers=(pairs // stride).astype(np.int32),
+        rows=(pairs % stride).astype(np.int32),
+        counts=counts.astype(np.uint32),
+    )
+
+
+def write(folder: Path, passages: int, parts: Sequence[Postings]) -> None:
+    """Write the index of so many passages, of which no two parts hold the same, into an existing folder.
+
+    Equal postings give equal bytes, in whatever parts they come. The caller flushes the files to the disk.
+    """
+    vocabulary = sorted({part.terms[number] for part in parts for number in np.unique(part.numbers).tolist()})
+    ranks = {term: rank for rank, term in enumerate(vocabulary)}
+    stride = max(passages, 1)
+    pairs = np.concatenate(
+        [np.zeros(0, dtype=np.int64), *(_ranked(part, ranks) * stride + part.rows for part in parts)]
+    )
+    order = np.argsort(pairs, kind="stable")
+    pairs = pairs[order]
+    counts = np.concatenate([np.zeros(0, dtype=np.uint8), *(part.counts for part in parts)])[order]
+    rows = (pairs % stride).astype(np.int32)
+    arrays: tuple[NDArray[Any], ...] = (
+        np.frombuffer(b"".join(vocabulary), dtype=np.uint8),
+        np.cumsum([len(term) for term in vocabulary], dtype=np.int64),
+        np.cumsum(np.bincount(pairs // stride, minlength=len(vocabulary)), dtype=np.int64),
+        rows,
         counts.astype(np.min_scalar_type(counts.max(initial=0))),
-        lengths,
+        # Sums of whole numbers, which a double holds exactly.
+        np.bincount(rows, weights=counts, minlength=passages).astype(np.int32),
     )
     for name, array in zip(_ARRAYS, arrays, strict=True):
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+
+def _ranked(part: Postings, ranks: Mapping[bytes, int]) -> NDArray[np.int64]:
+    """The rank of each posting's term."""
+    # A term that no row of the next index holds has no rank, and no posting either.
+    by_number = np.fromiter((ranks.get(term, -1) for term in part.terms), dtype=np.int64, count=len(part.terms))
+    return by_number[part.numbers]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,6 +169,21 @@ class Lexicon:
             weighed.append(Term(text=term, frequency=len(rows), idf=idf))
             holders.append(rows)
         return Scoring(tuple(weighed), passages, edges, scores, tuple(holders))
+
+    def moved(self, rows: NDArray[np.int64]) -> Postings:
+        """What this index has to give to the next one, where its row i becomes row `rows[i]`, or goes where that is -1.
+
+        Each row goes to a place of its own.
+        """
+        numbers = np.repeat(np.arange(len(self._term_ends), dtype=np.int32), np.diff(self._posting_ends, prepend=0))
+        places = rows.astype(np.int32)[self._rows]
+        stays = places >= 0
+        return Postings(
+            terms=[self._term(number) for number in range(len(self._term_ends))],
+            numbers=numbers[stays],
+            rows=places[stays],
+            counts=self._counts[stays],
+        )
 
     def _postings(self, term: str, edges: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.unsignedinteger]]:
         """The visible rows that hold `term`, ascending, and how often each does."""

@@ -84,8 +84,9 @@ class _Mirroring:
                 policy_hash=source.policy_hash,
                 detail={"changed": len(changed)},
             )
-            head = ledger.append(session, event, now=began)
-        workshop.keyring.anchor(head, now=began)
+            # Not as of when it began: what others did since is on record already.
+            head = ledger.append(session, event, now=now)
+        workshop.keyring.anchor(head, now=now)
         # Where somebody is at work on it they publish too, and until then the changed documents are hidden.
         with suppress(ConflictError), workshop.sole_writer(source) as fenced:
             fenced.publish(source, actor=self._job.actor)

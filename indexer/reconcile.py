@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from indexer import catalog, joblog, revisions
+from indexer.custody import audited
 from indexer.generation import Generation
 from indexer.tables import DocumentState
 from indexer.workshop import Workshop
-from policies import ledger
 from policies.errors import IntegrityError
 from policies.manifest import parse
+from policies.purge import is_entombed
 
 
 class Fault(StrEnum):
@@ -25,22 +25,33 @@ class Fault(StrEnum):
     AUDIT = "audit"
     KEY_MISSING = "key_missing"
     KEY_ORPHANED = "key_orphaned"
+    PSEUDONYMS_MISSING = "pseudonyms_missing"
     INDEX_MISSING = "index_missing"
     INDEX_DAMAGED = "index_damaged"
     INDEX_BEHIND = "index_behind"
     DOCUMENT_NOT_INDEXED = "document_not_indexed"
     DOCUMENT_ORPHANED = "document_orphaned"
+    DOCUMENT_ENTOMBED = "document_entombed"
     FOLDER_ORPHANED = "folder_orphaned"
 
 
-REPAIRABLE = frozenset(Fault) - {Fault.DATABASE, Fault.AUDIT, Fault.KEY_MISSING}
+REPAIRABLE = frozenset(Fault) - {
+    Fault.DATABASE,
+    Fault.AUDIT,
+    Fault.KEY_MISSING,
+    Fault.PSEUDONYMS_MISSING,
+    Fault.DOCUMENT_ENTOMBED,
+}
 """What rebuilding an index from the catalog, and removing what nothing names, puts right."""
 MENDS: Mapping[Fault, str] = MappingProxyType(
     dict.fromkeys(REPAIRABLE, "Run: penstock verify --repair")
     | {
         Fault.DATABASE: "Restore the file from a backup.",
         Fault.AUDIT: "Find out who could write to the catalog; compare it with a backup.",
+        Fault.DOCUMENT_NOT_INDEXED: "Run: penstock verify --repair. If it stays so, sync its source.",
+        Fault.DOCUMENT_ENTOMBED: "Sync its source, then run: penstock purge run. It is not shown meanwhile.",
         Fault.KEY_MISSING: "Sync its source again, or restore the keyring from a backup.",
+        Fault.PSEUDONYMS_MISSING: "Restore the keyring from its youngest backup. A source without documents: apply it.",
     }
 )
 """What to do about each fault."""
@@ -73,6 +84,7 @@ def verify(workshop: Workshop) -> tuple[Finding, ...]:
         findings += _audit(workshop, session)
         findings += _keys(workshop, session)
         for registered in catalog.registrations(session):
+            findings += _pseudonyms(workshop, registered)
             findings += _index(workshop, session, registered)
             findings += _folders(workshop, registered)
     return tuple(findings)
@@ -103,16 +115,8 @@ def repair(workshop: Workshop, findings: Sequence[Finding], *, actor: str) -> No
 
 
 def _audit(workshop: Workshop, session: Session) -> Iterator[Finding]:
-    try:
-        problems = ledger.verify(ledger.records(session), workshop.keyring.anchors())
-    except (IntegrityError, OperationalError) as error:
-        # SQLite's driver refuses bytes that are no text any more. A server that is away is no finding.
-        if isinstance(error, OperationalError) and "decode" not in str(error.orig):
-            raise
-        yield Finding(fault=Fault.AUDIT, source="", what=str(error))
-        return
-    for problem in problems:
-        yield Finding(fault=Fault.AUDIT, source="", what=f"record {problem.sequence} {problem.what}")
+    for problem in audited(session, workshop.keyring).problems:
+        yield Finding(fault=Fault.AUDIT, source="", what=str(problem))
 
 
 def _keys(workshop: Workshop, session: Session) -> Iterator[Finding]:
@@ -125,9 +129,25 @@ def _keys(workshop: Workshop, session: Session) -> Iterator[Finding]:
         yield Finding(fault=Fault.KEY_ORPHANED, source="", what=f"key {key}")
 
 
+def _pseudonyms(workshop: Workshop, registered: catalog.Registration) -> Iterator[Finding]:
+    if not workshop.keyring.has_pseudonym_key(registered.name):
+        yield Finding(
+            fault=Fault.PSEUDONYMS_MISSING, source=registered.name, what="nobody can be found by a pseudonym any more"
+        )
+
+
 def _index(workshop: Workshop, session: Session, registered: catalog.Registration) -> Iterator[Finding]:
-    documents = catalog.documents(session, registered.name).values()
+    documents, tombstones = catalog.documents(session, registered.name).values(), workshop.keyring.tombstones()
     indexed = {document.revision.id for document in documents if document.state is DocumentState.INDEXED}
+    entombed = indexed & {
+        document.revision.id
+        for document in documents
+        if is_entombed(tombstones, document.id, document.revision.version)
+    }
+    for revision in sorted(entombed):
+        yield Finding(fault=Fault.DOCUMENT_ENTOMBED, source=registered.name, what=f"revision {revision}")
+    # What was purged, or has no key, is told of as that.
+    wanted = (indexed - entombed) & workshop.keyring.document_key_ids(registered.name)
     if registered.generation is None or registered.generation_digest is None:
         if indexed:
             yield Finding(fault=Fault.INDEX_MISSING, source=registered.name, what="no index was published")
@@ -142,7 +162,7 @@ def _index(workshop: Workshop, session: Session, registered: catalog.Registratio
         yield Finding(fault=Fault.INDEX_BEHIND, source=registered.name, what="the catalog changed since it was made")
         return
     served = {member.revision for member in generation.members()}
-    for revision in sorted(indexed - served):
+    for revision in sorted(wanted - served):
         yield Finding(fault=Fault.DOCUMENT_NOT_INDEXED, source=registered.name, what=f"revision {revision}")
     for revision in sorted(served - indexed):
         yield Finding(fault=Fault.DOCUMENT_ORPHANED, source=registered.name, what=f"revision {revision}")

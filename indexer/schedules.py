@@ -28,6 +28,9 @@ def due(
 
 
 def _schedules(source: Source) -> Iterator[tuple[JobKind, str]]:
+    if source.schedule.purge:
+        # Whatever the state: a period passes for what is stored (GDPR Art. 5(1)(e)), be it shown or not.
+        yield JobKind.PURGE, source.schedule.purge
     if source.state == "active":
         if source.schedule.sync:
             yield JobKind.SYNC, source.schedule.sync

@@ -1,12 +1,13 @@
 """The generations a process has open: one for each source, verified once, swapped when another one serves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 
 from indexer.catalog import Registration
 from indexer.generation import Generation
 from indexer.home import Home
-from policies.model import SourceName
+from policies.model import DocumentId, GenerationId, SourceName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +16,21 @@ class Shelf:
 
     home: Home
     _open: dict[SourceName, Generation] = field(default_factory=dict)
+    _entombed: dict[SourceName, tuple[tuple[GenerationId, int], frozenset[DocumentId]]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+
+    def entombed(
+        self, generation: Generation, burials: int, find: Callable[[], frozenset[DocumentId]]
+    ) -> frozenset[DocumentId]:
+        """What `find` found in a generation, asked anew when there are other `burials`: see `indexer.serving`."""
+        of = generation.id, burials
+        with self._lock:
+            known = self._entombed.get(generation.inventory.source)
+        if known is None or known[0] != of:
+            known = of, find()
+            with self._lock:
+                self._entombed[generation.inventory.source] = known
+        return known[1]
 
     def generation(self, registered: Registration) -> Generation | None:
         """The generation that serves a source, or None where nothing was published yet.

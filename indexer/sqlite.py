@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import OperationalError as SqliteOperationalError
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
@@ -49,7 +50,14 @@ class Sqlite:
         """Fold the write-ahead log into the file and cut it to nothing."""
         with self.reading.connect() as connection:
             connection.rollback()
-            busy = _driver(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            try:
+                busy = _driver(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except SqliteOperationalError as error:
+                # Past SQLAlchemy, so that its translation does not see it.
+                raise DependencyError(
+                    f"The write-ahead log of {self.name} cannot be folded in.",
+                    mend="Check that the disk is not full, then run the same command again.",
+                ) from error
         if busy:
             raise ConflictError("A reader holds the write-ahead log.", mend="Run the same command again.")
 

@@ -18,10 +18,11 @@ from sqlmodel import Session
 from connectors.base import Change, Connector, Cursor, Delete, Finished, Refused, SourceDocument, Upsert
 from indexer import catalog, joblog, listings
 from indexer.joblog import UNDER_WAY, Job, JobId, JobState
+from indexer.outcome import Outcome, Taken
 from indexer.run import Run, StoppedError
 from indexer.seal import Key, seal, unseal
 from indexer.tables import DocumentState
-from indexer.take import NOBODY, Outcome, Taken, Taker, same_readers
+from indexer.take import NOBODY, Taker, same_readers
 from indexer.workshop import Workshop
 from policies import ledger
 from policies.decide import SENTENCES, admit
@@ -84,7 +85,7 @@ class _SyncRun:
         self._connector = connector
         self._job = job
         self._taker = Taker(
-            workshop, source, connector, listing=job.id, retry=job.options.get("retry_quarantined", False)
+            workshop, source, connector, listing=job.id, retry=bool(job.options.get("retry_quarantined"))
         )
         self._published = workshop.clock()
         self._publishing_s = 0.0

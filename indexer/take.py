@@ -1,76 +1,43 @@
 """One listed document on its way into the catalog: admitted, fetched, ingested with what it holds, or quarantined."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
-from typing import Final
+from typing import Final, NoReturn
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlmodel import Session
 
 from connectors.base import Connector, Refused, SourceDocument
-from indexer import catalog, listings, ocr
-from indexer.content import open_text, open_vector
+from indexer import catalog, listings, ocr, orders
 from indexer.formats.elements import Part
+from indexer.former import former_vectors
 from indexer.ingest import Origin, empty_revision, fingerprint, ingest
 from indexer.joblog import JobId
+from indexer.outcome import Outcome, Taken, Whole, counted
 from indexer.tables import DocumentState
 from indexer.workshop import Workshop
+from policies import orders as law
 from policies.decide import admit
 from policies.errors import PenstockError, QuarantineError
 from policies.manifest import Source
 from policies.model import Access, DocumentId, Reason
+from policies.orders import Order, OrderKind
+from policies.purge import WHOLE_DOCUMENT, is_entombed
 
 MAX_PART_DEPTH: Final = 3
 """Chosen: a file in a forwarded mail in a mail. What lies deeper is counted as skipped."""
 MAX_PARTS: Final = 2000
 """Of one document, at whatever depth; a mailbox in one file is the largest (chosen)."""
-MAX_PARTS_S: Final = 900.0
-"""Chosen: for so long the parts of one document are taken, then no other is begun; ordinary ones take milliseconds."""
 NOBODY: Final = Access(allow=frozenset(), deny=frozenset())
 _PASSING = frozenset({"unreadable", "changed", "gone", "timeout", "crashed", "out_of_memory", "redaction_timeout"})
 """Reasons that may be gone the next time. An indexed document is kept as it was, and a quarantined one tried again.
 
 What is gone when it is fetched was there when it was listed: the next complete listing says whether it is.
 """
-_WITHOUT_A_NAME = frozenset({Reason.RETENTION_PASSED.value, "tombstoned", listings.DROPPED})
+_WITHOUT_A_NAME = frozenset({Reason.RETENTION_PASSED.value, Reason.ERASED.value, "tombstoned", listings.DROPPED})
 """Reasons for which not even the name of a document is kept: nobody may look at it any more."""
-
-
-class Outcome(StrEnum):
-    """What became of a document in a sync. Every listed one is one of the first three."""
-
-    INDEXED = "indexed"
-    UNCHANGED = "unchanged"
-    QUARANTINED = "quarantined"
-    REMOVED = "removed"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Taken:
-    """What became of a document, and what has to be written for it, if anything."""
-
-    outcome: Outcome
-    counts: Mapping[str, int] = field(default_factory=dict)
-    change: Callable[[Session], None] | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Whole:
-    """What a part lies in: the document it belongs to, the numbers on the way there, and all parts found so far.
-
-    A part came when the document came, so that retention ends for both at once.
-    """
-
-    document: DocumentId
-    ingested: datetime
-    path: tuple[int, ...] = ()
-    until_s: float = field(default_factory=lambda: time.monotonic() + MAX_PARTS_S)
-    parts: set[DocumentId] = field(default_factory=set)
 
 
 class Taker:
@@ -91,7 +58,7 @@ class Taker:
 
     def look_again(self) -> None:
         """Forget what the catalog knew of the source; it is asked when that is needed next."""
-        for name in ("known", "_passing", "_with_unsettled_parts"):
+        for name in ("known", "_passing", "_with_unsettled_parts", "_restrictions"):
             vars(self).pop(name, None)
 
     @cached_property
@@ -99,6 +66,10 @@ class Taker:
         """What the catalog knows of the source."""
         with self._workshop.database.reading() as session:
             return catalog.documents(session, self._source.name)
+
+    @cached_property
+    def _restrictions(self) -> tuple[Order, ...]:
+        return self._present_restrictions()
 
     @cached_property
     def _passing(self) -> frozenset[str]:
@@ -113,8 +84,12 @@ class Taker:
             for known in self.known.values()
             if known.parent
             and known.state is DocumentState.QUARANTINED
-            and (self._retry or known.reason in self._passing)
+            and (self._retry or known.reason in self._passing or self._may_come_back(known))
         )
+
+    def _may_come_back(self, known: catalog.Document) -> bool:
+        erased = known.reason == Reason.ERASED.value
+        return erased and not is_entombed(self._tombstones, known.id, known.revision.version)
 
     @property
     def unsettled(self) -> bool:
@@ -124,7 +99,11 @@ class Taker:
     def settle(self, item: SourceDocument | Refused, access: Access) -> Taken | None:
         """What becomes of a document that is as it was by what its origin says of it; None where it must be taken."""
         known = self.known.get(self._workshop.keyring.document_id(self._source.name, item.origin_id))
-        if isinstance(item, Refused) or known is None:
+        if known is None:
+            return None
+        if law.standing(self._restrictions, known.id, known.parent):
+            return self._keep(known, access)
+        if isinstance(item, Refused):
             return None
         stamp = self._stamp(item)
         if (
@@ -143,9 +122,13 @@ class Taker:
             DependencyError, RefusedError: the origin is away or refuses. OSError: the disk failed.
         """
         document = self._workshop.keyring.document_id(self._source.name, item.origin_id)
+        known = self.known.get(document)
+        if known and self._is_restricted(known):
+            # Since it was listed.
+            return self._keep(known, access)
         if isinstance(item, Refused):
-            refusal = QuarantineError("It must not be read.", reason=item.reason, stage="fetch", mend=item.mend)
-            return self._quarantine(document, _nameless(item.origin_id), refusal, access)
+            nameless = _nameless(item.origin_id)
+            return self._guarded(document, nameless, access, None, lambda: self._refuse(document, item))
         return self._guarded(document, item, access, None, lambda: self._take(document, item, access))
 
     def _guarded(
@@ -153,7 +136,7 @@ class Taker:
         document: DocumentId,
         item: SourceDocument,
         access: Access,
-        whole: _Whole | None,
+        whole: Whole | None,
         take: Callable[[], Taken],
     ) -> Taken:
         try:
@@ -171,8 +154,13 @@ class Taker:
             )
             return self._quarantine(document, item, unexpected, access, whole=whole)
 
+    def _refuse(self, document: DocumentId, item: Refused) -> NoReturn:
+        self._check_erased(document)
+        raise QuarantineError("It must not be read.", reason=item.reason, stage="fetch", mend=item.mend)
+
     def _take(self, document: DocumentId, item: SourceDocument, access: Access) -> Taken:
         source, known = self._source, self.known.get(document)
+        self._check_erased(document)
         refusal = self._refusal(known, item)
         if refusal is not None:
             if known and known.state is DocumentState.INDEXED and refusal is Reason.RETENTION_PASSED:
@@ -188,11 +176,12 @@ class Taker:
         return self._ingest(document, item, content, access, None)
 
     def _ingest(
-        self, document: DocumentId, item: SourceDocument, content: bytes, access: Access, whole: _Whole | None
+        self, document: DocumentId, item: SourceDocument, content: bytes, access: Access, whole: Whole | None
     ) -> Taken:
         workshop, known, stamp = self._workshop, self.known.get(document), self._stamp(item)
+        self._check_erased(document)
         version = workshop.keyring.version(document, content)
-        if (document, version) in self._tombstones:
+        if is_entombed(self._tombstones, document, version):
             raise QuarantineError(
                 "This content of it was purged and must not come back.",
                 reason="tombstoned",
@@ -212,11 +201,11 @@ class Taker:
                 item,
                 content,
                 origin=Origin(version=version, made_by=self.made_by, ingested=ingested),
-                vectors=lambda: self._vectors(known),
+                vectors=lambda: former_vectors(workshop, known, self._keys),
             )
         except QuarantineError as error:
             return self._quarantine(document, item, error, access, version=version, whole=whole)
-        whole_or_own = whole or _Whole(document=document, ingested=ingested)
+        whole_or_own = whole or Whole(document=document, ingested=ingested)
         skipped = self._take_parts(item, made.parts, access, whole_or_own)
         stored = catalog.Document(
             id=document,
@@ -235,21 +224,34 @@ class Taker:
                 catalog.remove(session, self._source.name, gone)
 
         counts = {"parts": len(whole_or_own.parts), "skipped_parts": stored.revision.skipped_parts}
-        return Taken(outcome=Outcome.INDEXED, counts=_counted(Outcome.INDEXED, counts), change=change)
+        return Taken(outcome=Outcome.INDEXED, counts=counted(Outcome.INDEXED, counts), change=change)
 
-    def _take_parts(self, item: SourceDocument, parts: Sequence[Part], access: Access, whole: _Whole) -> int:
+    def _check_erased(self, document: DocumentId) -> None:
+        if (document, WHOLE_DOCUMENT) in self._tombstones:
+            raise QuarantineError(
+                "It was erased and must not come back.",
+                reason=Reason.ERASED.value,
+                stage="admit",
+                mend="Delete it at its origin. If the erasure no longer holds: penstock erase lift.",
+            )
+
+    def _take_parts(self, item: SourceDocument, parts: Sequence[Part], access: Access, whole: Whole) -> int:
         """Store what a document holds as documents of their own. How many were left out."""
-        if len(whole.path) >= MAX_PART_DEPTH:
+        if whole.depth >= MAX_PART_DEPTH:
             return len(parts)
         for number, part in enumerate(parts, start=1):
             if len(whole.parts) >= MAX_PARTS or time.monotonic() > whole.until_s:
                 return len(parts) - number + 1
-            self._take_part(item, part, number, access, replace(whole, path=(*whole.path, number)))
+            self._take_part(item, part, number, access, replace(whole, depth=whole.depth + 1))
         return 0
 
-    def _take_part(self, item: SourceDocument, part: Part, number: int, access: Access, place: _Whole) -> None:
-        document = self._workshop.keyring.part_id(place.document, place.path)
+    def _take_part(self, item: SourceDocument, part: Part, number: int, access: Access, place: Whole) -> None:
+        occurrence = place.came_before(part.content)
+        document = self._workshop.keyring.part_id(place.document, part.content, occurrence)
         place.parts.add(document)
+        known = self.known.get(document)
+        if known and self._is_restricted(known):
+            return
         inside = replace(item, name=part.name, origin_id=f"{item.origin_id}!/{number}/{part.name}", stamp="")
         taken = self._guarded(
             document, inside, access, place, lambda: self._ingest(document, inside, part.content, access, place)
@@ -257,6 +259,18 @@ class Taker:
         if taken.change is not None:
             with self._workshop.database.writing() as session:
                 taken.change(session)
+
+    def _present_restrictions(self) -> tuple[Order, ...]:
+        with self._workshop.keyring.database.reading() as session:
+            return orders.standing(session, self._source.name, kind=OrderKind.RESTRICTION)
+
+    def _is_restricted(self, known: catalog.Document) -> bool:
+        return law.standing(self._present_restrictions(), known.id, known.parent) is not None
+
+    def _keep(self, known: catalog.Document, access: Access) -> Taken:
+        """Store and nothing else (GDPR Art. 18(2)). Who may read it is kept up to date for when that ends."""
+        as_before = replace(_nameless(""), created=known.revision.created, modified=known.revision.modified)
+        return self._leave(known, as_before, access, stamp=known.stamp)
 
     def _parts_of(self, document: DocumentId) -> set[DocumentId]:
         return {known.id for known in self.known.values() if known.parent == document}
@@ -267,22 +281,6 @@ class Taker:
         anchor = self._source.anchor(created=item.created, modified=item.modified, ingested=ingested)
         refusal = admit(source=self._source, anchor=anchor, node=self._workshop.node, now=now)
         return refusal.reason if refusal else None
-
-    def _vectors(self, known: catalog.Document | None) -> Mapping[str, NDArray[np.float16]]:
-        """The vectors of a document's former passages by what was embedded, so that this is not embedded again."""
-        same = self._workshop.stages.embedder_identity.key
-        if known is None or known.revision.embedder != same or known.revision.id not in self._keys:
-            return {}
-        revision = known.revision.id
-        with self._workshop.database.reading() as session:
-            stored = list(catalog.passages(session, revision))
-        key = self._workshop.keyring.document_keys([revision])[revision]
-        return {
-            open_text(key, revision, passage.ordinal, passage.text).indexed_text: open_vector(
-                key, revision, passage.ordinal, passage.vector
-            )
-            for passage in stored
-        }
 
     def _ingested(self, known: catalog.Document | None, version: str) -> datetime:
         """When these bytes of a document first came, quarantined or not."""
@@ -306,19 +304,22 @@ class Taker:
         if known.id in self._with_unsettled_parts:
             return False
         final = known.stage in {"parse", "split"} and known.reason not in self._passing
-        return known.state is DocumentState.INDEXED or (final and not self._retry)
+        if known.state is DocumentState.INDEXED:
+            # Not one that was purged or erased, and that a restored catalog still has.
+            return not is_entombed(self._tombstones, known.id, known.revision.version)
+        return final and not self._retry
 
     def _leave(self, known: catalog.Document, item: SourceDocument, access: Access, *, stamp: str) -> Taken:
         """Keep a document whose bytes did not change, with its present times and access rules."""
         if known.state is DocumentState.QUARANTINED:
             return Taken(
-                outcome=Outcome.QUARANTINED, counts=_counted(Outcome.QUARANTINED, {f"reason:{known.reason}": 1})
+                outcome=Outcome.QUARANTINED, counts=counted(Outcome.QUARANTINED, {f"reason:{known.reason}": 1})
             )
         times = replace(known.revision, created=item.created, modified=item.modified)
         present = replace(known, stamp=stamp, access=access, revision=times)
         as_before = replace(present, access=known.access) if same_readers(present.access, known.access) else present
         change = None if as_before == known else lambda session: catalog.amend(session, present)
-        return Taken(outcome=Outcome.UNCHANGED, counts=_counted(Outcome.UNCHANGED, {}), change=change)
+        return Taken(outcome=Outcome.UNCHANGED, counts=counted(Outcome.UNCHANGED, {}), change=change)
 
     def _quarantine(
         self,
@@ -328,11 +329,11 @@ class Taker:
         access: Access,
         *,
         version: str = "",
-        whole: _Whole | None = None,
+        whole: Whole | None = None,
     ) -> Taken:
         """Quarantine a document. One that is indexed stays as it was, but for its readers, if the reason may pass."""
         workshop, known = self._workshop, self.known.get(document)
-        counts = _counted(Outcome.QUARANTINED, {f"reason:{error.reason}": 1})
+        counts = counted(Outcome.QUARANTINED, {f"reason:{error.reason}": 1})
         if known and known.state is DocumentState.INDEXED and error.reason in _PASSING:
             as_before = replace(item, created=known.revision.created, modified=known.revision.modified)
             kept = self._leave(known, as_before, access, stamp=known.stamp)
@@ -383,10 +384,6 @@ def same_readers(one: Access, other: Access) -> bool:
 
 def _name_of(stamp: str) -> str:
     return stamp[24:]
-
-
-def _counted(outcome: Outcome, counts: Mapping[str, int]) -> Mapping[str, int]:
-    return {outcome.value: 1} | {name: number for name, number in counts.items() if number}
 
 
 def _nameless(origin_id: str) -> SourceDocument:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from struct import Struct
 
 import faiss
 import numpy as np
@@ -22,6 +23,10 @@ CACHE_LINE_BYTES = 64
 """Rows start on one, so that a scan never reads a line twice."""
 Ranges = Sequence[tuple[int, int]]
 """Half-open ranges of rows, ascending and disjoint."""
+_MOVED_AT_ONCE = 1 << 14
+"""Rows of which a copy is held while they are moved (chosen)."""
+_CODES_LENGTH = Struct("<Q")
+"""The last field of a header: how many bytes of codes follow."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,17 +48,27 @@ def write(path: Path, vectors: NDArray[np.float16], cuts: Sequence[int]) -> tupl
     offset = 0
     with path.open("wb") as file:
         for first, last in pairwise(_coarsened(cuts)):
-            index = faiss.IndexScalarQuantizer(
-                vectors.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-            )
-            index.add(np.ascontiguousarray(vectors[first:last], dtype=np.float32))
-            content = faiss.serialize_index(index).tobytes()
-            header_bytes = len(content) - (last - first) * vectors.shape[1] * VECTOR_DTYPE.itemsize
-            padding = -(offset + header_bytes) % CACHE_LINE_BYTES
-            file.write(bytes(padding) + content)
-            blocks.append(Block(first=first, last=last, offset=offset + padding, size=len(content)))
-            offset += padding + len(content)
+            header = _header(rows=last - first, dim=vectors.shape[1])
+            codes = np.ascontiguousarray(vectors[first:last], dtype=VECTOR_DTYPE)
+            padding = -(offset + len(header)) % CACHE_LINE_BYTES
+            file.write(bytes(padding) + header)
+            file.write(codes.data)
+            size = len(header) + codes.nbytes
+            blocks.append(Block(first=first, last=last, offset=offset + padding, size=size))
+            offset += padding + size
     return tuple(blocks)
+
+
+def _header(*, rows: int, dim: int) -> bytes:
+    """What FAISS writes before the codes of an index of so many rows, which are the rows themselves.
+
+    Adding the rows to an index and serialising it gives the same bytes and holds five copies of them meanwhile.
+    """
+    index = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    index.ntotal = rows
+    empty = faiss.serialize_index(index).tobytes()
+    size = rows * dim * VECTOR_DTYPE.itemsize
+    return bytes(empty[: -_CODES_LENGTH.size]) + _CODES_LENGTH.pack(size)
 
 
 class Vectors:
@@ -113,6 +128,14 @@ class Vectors:
     def codes(self) -> NDArray[np.float16]:
         """A copy of all vectors, shape (n, dim), float16: what is scanned."""
         return np.concatenate([np.zeros((0, self.dim), dtype=VECTOR_DTYPE), *self._codes])
+
+    def move(self, rows: NDArray[np.int64], into: NDArray[np.float16]) -> None:
+        """Put row i of this file into row `rows[i]`, bit for bit, but where that is -1."""
+        for block, codes in zip(self._blocks, self._codes, strict=True):
+            for first in range(0, len(codes), _MOVED_AT_ONCE):
+                places = rows[block.first + first : block.last][:_MOVED_AT_ONCE]
+                stays = places >= 0
+                into[places[stays]] = codes[first : first + _MOVED_AT_ONCE][stays]
 
     def _open(self, block: Block) -> faiss.Index:
         content = self._bytes_of(block)

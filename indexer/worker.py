@@ -17,7 +17,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop
 from connectors.patience import patiently
 from indexer import catalog, joblog
 from indexer.durable import Executor, step
-from indexer.joblog import OPEN, UNDER_WAY, Job, JobId, JobKind, JobState
+from indexer.joblog import OPEN, UNDER_WAY, Job, JobId, JobKind, JobState, Options
 from indexer.jobs import CONTENT, PERMISSIONS, Jobs
 from indexer.liveness import DeathWatch, host
 from indexer.run import Run, StoppedError
@@ -112,7 +112,7 @@ class Worker:
         source: SourceName,
         *,
         actor: str,
-        options: Mapping[str, bool],
+        options: Options,
         watch: Callable[[Job], None],
     ) -> Job:
         """Do a job here and now, or go on with the one that a dead process left; it, ended.
@@ -300,7 +300,7 @@ class Worker:
         )
 
     def _start_due(self) -> None:
-        """Ask for what the schedules of active sources say, once for each of their times, by whichever worker."""
+        """Ask for what the schedules of sources say, once for each of their times, by whichever worker."""
         now = self.jobs.clock()
         with self.jobs.database.reading() as session:
             sources = [parse(held.manifest, path="catalog") for held in catalog.registrations(session)]

@@ -8,11 +8,12 @@ from typing import Self
 
 from sqlmodel import Session
 
-from indexer import catalog
+from indexer import catalog, custody
 from indexer.analyse import analyser_version
 from indexer.build import build, collect, publish
+from indexer.carry import serving
 from indexer.database import Database
-from indexer.generation import read_inventory
+from indexer.generation import Generation, read_inventory
 from indexer.home import Home
 from indexer.ingest import Stages
 from indexer.keyring import Keyring
@@ -64,10 +65,12 @@ class Workshop:
 
         Raises:
             ConflictError: another process is at work on it, or another manifest was put in force meanwhile.
+            IntegrityError: the keyring is one from before: what it does not know of could come back, or be deleted.
         """
         with self.holding(source.name) as fenced:
             with fenced.database.reading() as session:
                 in_force(session, source)
+                custody.require(session, fenced.keyring)
             yield fenced
 
     @contextmanager
@@ -81,14 +84,14 @@ class Workshop:
             yield replace(self, database=self.database.fenced(hold))
 
     def publish(self, source: Source, *, actor: str) -> GenerationId:
-        """Rebuild a source's index if it is not of the present catalog or code; the id of the one that serves.
+        """Renew a source's index if it is not of the present catalog or code; the id of the one that serves.
 
-        The caller is the source's sole writer.
+        What it holds of unchanged documents is taken over. The caller is the source's sole writer.
         """
         with self.database.reading() as session:
             registered = catalog.require(session, source.name)
         if registered.generation is None or registered.unpublished or not self._can_serve(registered):
-            return self.rebuild(source, actor=actor)
+            return self._renew(source, serving(registered, self.home.generations(source.name)), actor=actor)
         collect(self.database, self.keyring, source, self.home.generations(source.name))
         return registered.generation
 
@@ -104,7 +107,13 @@ class Workshop:
         return (inventory.embedder, inventory.analyser) == (self.stages.embedder_identity.key, analyser_version())
 
     def rebuild(self, source: Source, *, actor: str) -> GenerationId:
-        """Build a generation from the catalog and publish it. The caller is the source's sole writer."""
+        """Build a generation from the catalog alone and publish it: nothing of the former one is looked at.
+
+        The caller is the source's sole writer.
+        """
+        return self._renew(source, None, actor=actor)
+
+    def _renew(self, source: Source, former: Generation | None, *, actor: str) -> GenerationId:
         folder = self.home.generations(source.name)
         identity = self.stages.embedder_identity
         built = build(
@@ -115,6 +124,7 @@ class Workshop:
             generation=GenerationId(self.new_id()),
             embedder=identity.key,
             dim=identity.dim,
+            former=former,
         )
         publish(self.database, source, built, actor=actor, now=self.clock())
         collect(self.database, self.keyring, source, folder)

@@ -56,6 +56,7 @@ def built(bench: Bench, source: Source, generation: GenerationId = NEXT) -> Buil
         generation=generation,
         embedder=identity.key,
         dim=identity.dim,
+        former=None,
     )
 
 

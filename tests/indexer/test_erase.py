@@ -1,6 +1,6 @@
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,7 +11,8 @@ import pytest
 from indexer import build, catalog, erase
 from indexer import sync as sync_module
 from indexer.content import open_vector
-from indexer.erase import Step, plan, purge, receipts
+from indexer.dues import plan
+from indexer.erase import Step, purge, receipts
 from indexer.keyring import Keyring, verify_signature
 from policies.errors import ConflictError, IntegrityError
 from policies.manifest import Source
@@ -53,8 +54,8 @@ def old_file() -> File:
 
 @pytest.fixture
 def source(bench: Bench) -> Source:
-    applied = bench.apply()
     bench.clock.now = OLD + timedelta(days=510)
+    applied = bench.apply()
     bench.origin.files = {
         NAME: old_file(),
         "leave.md": text("Leave", "Twenty five days a year."),
@@ -89,15 +90,15 @@ def stored(bench: Bench) -> dict[Path, bytes]:
 def test_a_plan_names_what_is_due_when_and_why_and_changes_nothing(bench: Bench, source: Source) -> None:
     before = stored(bench)
     with bench.database.reading() as session:
-        planned = plan(session, source, now=LATER)
+        planned = plan(session, source, bench.keyring, now=LATER)
     (entry,) = planned.documents
     assert entry.document == bench.id(source, NAME)
     assert (entry.due.year, entry.due.month, entry.due.day) == (OLD.year + 2, OLD.month, OLD.day)
-    assert planned.retention == "P2Y from modified"
+    assert planned.reason == "The retention of P2Y from modified has passed."
     assert stored(bench) == before
     with bench.database.reading() as session:
-        assert plan(session, source, now=entry.due - timedelta(microseconds=1)).documents == ()
-        assert len(plan(session, source, now=entry.due).documents) == 1
+        assert plan(session, source, bench.keyring, now=entry.due - timedelta(microseconds=1)).documents == ()
+        assert len(plan(session, source, bench.keyring, now=entry.due).documents) == 1
 
 
 def test_after_a_purge_nothing_of_the_document_is_in_any_file_or_name(
@@ -177,8 +178,15 @@ def test_a_catalog_from_before_the_purge_does_not_bring_content_back(
 class DyingAtTombstones(Keyring):
     """The process dies when a purge is planned and nothing else of it has happened."""
 
-    def entomb(self, versions: Mapping[DocumentId, str], *, purge: str, now: datetime) -> None:
-        assert versions, (purge, now)
+    def entomb(
+        self,
+        versions: Mapping[DocumentId, str],
+        *,
+        purge: str,
+        now: datetime,
+        also: Iterable[tuple[DocumentId, str]] = (),
+    ) -> None:
+        assert versions, (purge, now, also)
         raise Killed
 
 
@@ -269,7 +277,7 @@ def test_a_finished_purge_that_a_restored_catalog_brings_back_is_closed_and_bloc
 def test_a_document_that_shares_everything_with_a_remaining_one_is_purged(bench: Bench, source: Source) -> None:
     """In this source and in another: the words stay in their lexicons and the vectors in their files, rightly."""
     bench.origin.files["people/copy.md"] = dated(old_file(), MODIFIED)
-    bench.clock.now = MODIFIED
+    bench.set_back(MODIFIED)
     bench.sync(source)
     other_text = handbook.bend(("source: hr-handbook", "source: other"), ("profile: balanced", "profile: strict"))
     other = parse_manifest(other_text)
@@ -286,8 +294,8 @@ def test_a_document_that_shares_everything_with_a_remaining_one_is_purged(bench:
 
 
 def test_a_title_that_a_manifest_holds_does_not_block(bench: Bench) -> None:
-    source = bench.apply(("title: HR handbook", f"title: {TITLE}"))
     bench.clock.now = OLD
+    source = bench.apply(("title: HR handbook", f"title: {TITLE}"))
     bench.origin.files = {"document.md": dated(text(TITLE, "revision", "generation"), OLD)}
     bench.sync(source)
     bench.clock.now = LATER

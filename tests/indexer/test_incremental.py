@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from connectors.base import Cursor
+from indexer.outcome import Outcome
 from indexer.sync import FULL_LISTING_EVERY
-from indexer.take import Outcome
 from policies.errors import DependencyError, QuarantineError, RefusedError
 from policies.manifest import Source
 from tests.indexer.test_sync import handbook_files

@@ -11,7 +11,7 @@ from indexer import erase, joblog, mirror
 from indexer import sync as syncs
 from indexer.joblog import Job, JobKind, JobState
 from indexer.run import StoppedError
-from policies.errors import ConflictError, DependencyError, RefusedError
+from policies.errors import AuditError, ConflictError, DependencyError, RefusedError
 from policies.manifest import Source
 from policies.model import Access
 from tests.indexer.test_sync import MIRRORED, handbook_files
@@ -146,6 +146,9 @@ def test_permissions_narrow_when_the_clock_was_ahead(
     bench.mirror(source)
     bench.clock.forward(timedelta(hours=-2))
     narrow(bench)
+    with pytest.raises(AuditError, match="behind the last record"):
+        job(bench, source)
+    bench.set_back(bench.clock.now)
     job(bench, source)
     assert readers(bench, source, "leave.md") == {"user:ann"}
     assert bench.registered(source).mirrored_at == bench.clock.now

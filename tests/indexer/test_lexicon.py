@@ -28,7 +28,7 @@ def index(tmp_path: Path) -> Lexicon:
 
 
 def _index(folder: Path, passages: Sequence[Sequence[str]]) -> Lexicon:
-    lexicon.write(folder, passages)
+    lexicon.write(folder, len(passages), [lexicon.counted(passages, range(len(passages)))])
     return Lexicon(folder)
 
 
@@ -184,15 +184,14 @@ def test_an_index_of_nothing_opens_and_finds_nothing(tmp_path: Path) -> None:
 def test_equal_passages_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        lexicon.write(tmp_path / name, PASSAGES)
+        _index(tmp_path / name, PASSAGES)
 
-    one, two = ({file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in ("one", "two"))
-    assert one == two
+    assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
 
 
 @pytest.mark.parametrize("name", ["terms", "term_ends", "posting_ends", "rows", "counts", "lengths"])
 def test_a_lexicon_with_a_file_missing_or_cut_does_not_open(tmp_path: Path, name: str) -> None:
-    lexicon.write(tmp_path, PASSAGES)
+    _index(tmp_path, PASSAGES)
     file = tmp_path / f"{name}.npy"
 
     file.write_bytes(file.read_bytes()[:-1])
@@ -205,8 +204,45 @@ def test_a_lexicon_with_a_file_missing_or_cut_does_not_open(tmp_path: Path, name
 
 
 def test_files_of_two_builds_do_not_open_together(tmp_path: Path) -> None:
-    lexicon.write(tmp_path, PASSAGES)
+    _index(tmp_path, PASSAGES)
     np.save(tmp_path / "rows.npy", np.zeros(3, dtype=np.int32))
 
     with pytest.raises(IntegrityError):
         Lexicon(tmp_path)
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    before=st.lists(st.lists(WORDS, max_size=6), max_size=12),
+    fresh=st.lists(st.lists(WORDS, max_size=6), max_size=6),
+    data=st.data(),
+)
+def test_moved_and_new_rows_together_give_the_bytes_that_one_writing_gives(
+    tmp_path_factory: pytest.TempPathFactory, before: list[list[str]], fresh: list[list[str]], data: st.DataObject
+) -> None:
+    stays = [row for row in range(len(before)) if data.draw(st.booleans())]
+    places = data.draw(st.permutations(range(len(stays) + len(fresh))))
+    moved = np.full(len(before), -1, dtype=np.int64)
+    moved[stays] = places[: len(stays)]
+    after = [*(before[row] for row in stays), *fresh]
+    arranged = [words for _, words in sorted(zip(places, after, strict=True))]
+    parts = [
+        _index(tmp_path_factory.mktemp("before"), before).moved(moved),
+        lexicon.counted(fresh, places[len(stays) :]),
+    ]
+    for name, order in (("one", parts), ("two", parts[::-1])):
+        folder = tmp_path_factory.mktemp(name)
+        lexicon.write(folder, len(arranged), order)
+        _index(at_once := tmp_path_factory.mktemp("at-once"), arranged)
+        assert _bytes(folder) == _bytes(at_once)
+
+
+def test_a_term_that_only_rows_that_went_held_is_in_no_file(tmp_path: Path) -> None:
+    (tmp_path / "next").mkdir()
+    lexicon.write(tmp_path / "next", 1, [_index(tmp_path, [["xylander"], ["leave"]]).moved(_rows(-1, 0))])
+
+    assert not any(b"xylander" in content for content in _bytes(tmp_path / "next").values())
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}

@@ -1,16 +1,18 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from connectors.base import SourceDocument
 from indexer import mirror
 from indexer.joblog import JobKind, JobState
 from indexer.reconcile import verify
 from policies.errors import DependencyError, RefusedError
 from policies.manifest import Source
-from policies.model import Access
+from policies.model import Access, Action
 from tests.indexer.test_sync import MIRRORED, handbook_files
-from tests.indexer.workbench import NOW, Bench
+from tests.indexer.workbench import ACTOR, NOW, Bench
 
 STAFF = Access(allow=frozenset({"group:staff"}), deny=frozenset())
 ANN = Access(allow=frozenset({"user:ann"}), deny=frozenset())
@@ -23,6 +25,23 @@ def source(bench: Bench) -> Source:
     bench.sync(applied)
     bench.clock.forward(timedelta(minutes=10))
     return applied
+
+
+def test_what_others_do_during_a_long_mirroring_does_not_stop_it(
+    bench: Bench, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = bench.origin.permissions
+
+    def slow(documents: Sequence[SourceDocument]) -> dict[str, Access]:
+        bench.clock.forward(timedelta(hours=1))
+        bench.workshop.record(source, ACTOR, Action.SUBJECT_SEARCHED, {})
+        return told(documents)
+
+    monkeypatch.setattr(bench.origin, "permissions", slow)
+    bench.mirror(source)
+    (mirrored,) = [record for record in bench.audit() if record.action == Action.PERMISSIONS_MIRRORED]
+    assert mirrored.at == bench.clock.now.isoformat()
+    assert verify(bench.workshop) == ()
 
 
 def test_other_permissions_are_in_force_without_fetching_or_parsing(bench: Bench, source: Source) -> None:

@@ -3,14 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from indexer import ocr, register, take
+from indexer import ocr, outcome, register
 from indexer.formats.elements import quarantine
+from indexer.outcome import Outcome
 from indexer.reconcile import verify
-from indexer.take import MAX_PART_DEPTH, Outcome
+from indexer.take import MAX_PART_DEPTH
 from policies.errors import QuarantineError
 from policies.manifest import Source
 from policies.model import DocumentId
-from tests.indexer.workbench import ACTOR, Bench, File, text
+from tests.indexer.workbench import ACTOR, Bench, File, part_id, text
 from tests.policies import handbook
 
 
@@ -24,7 +25,7 @@ def mail(*lines: str) -> File:
 
 
 def part(bench: Bench, source: Source, whole: str, *path: int) -> DocumentId:
-    return bench.keyring.part_id(bench.id(source, whole), path)
+    return part_id(bench.keyring, bench.id(source, whole), bench.origin.files[whole].content, *path)
 
 
 def test_an_attachment_is_a_document_of_its_own_with_the_readers_of_its_parent(bench: Bench, source: Source) -> None:
@@ -92,7 +93,7 @@ def test_a_scan_is_read_when_there_is_ocr_at_last(
 def test_the_parts_of_a_document_are_taken_for_so_long_and_no_longer(
     bench: Bench, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(take, "MAX_PARTS_S", -1.0)
+    monkeypatch.setattr(outcome, "MAX_PARTS_S", -1.0)
     bench.origin.files = {"mail.eml": mail("Dear all", "+a.txt", "One.", "+b.txt", "Two.")}
     assert bench.sync(source).skipped_parts == 2
     assert set(bench.documents(source)) == {bench.id(source, "mail.eml")}

@@ -155,9 +155,9 @@ def test_a_lost_key_is_found_and_mended_by_a_sync(bench: Bench, source: Source) 
 @pytest.mark.parametrize(
     ("statement", "what"),
     [
-        ("UPDATE audit SET actor = 'operator:eve' WHERE sequence = 2", "record 2 was changed after it was written"),
-        ("DELETE FROM audit WHERE sequence = 2", "record 2 records are missing"),
-        ("DELETE FROM audit WHERE sequence = 4", "record 4 the end was cut off; record 4 was anchored"),
+        ("UPDATE audit SET actor = 'operator:eve' WHERE sequence = 2", "record 2: was changed after it was written"),
+        ("DELETE FROM audit WHERE sequence = 2", "record 2: records are missing"),
+        ("DELETE FROM audit WHERE sequence = 4", "record 4: the end was cut off; record 4 was anchored"),
     ],
 )
 @pytest.mark.usefixtures("source")

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text as sql
 
-from indexer import erase
+from indexer import dues
 from indexer.address import Address
 from indexer.database import Database
 from indexer.keyring import KeyId, Keyring
+from indexer.master import MasterKey
 from indexer.register import effect
 from indexer.seal import Key
 from policies.errors import AuditError, ConflictError, DependencyError
@@ -135,7 +136,7 @@ def test_another_period_alone_hides_nothing_and_makes_no_index(bench: Bench, sou
 class Watchful(Keyring):
     """Opens documents only while another process could write to the catalog."""
 
-    def __init__(self, path: Path, master: Key, *, catalog: Path | Address) -> None:
+    def __init__(self, path: Path, master: MasterKey, *, catalog: Path | Address) -> None:
         super().__init__(path, master)
         self.asked = 0
         self.catalog = Database(catalog, [])
@@ -159,10 +160,10 @@ def test_documents_are_opened_before_the_catalog_is_locked(bench: Bench, source:
 
 def test_a_shorter_retention_makes_documents_due_at_once(bench: Bench, source: Source) -> None:
     with bench.database.reading() as session:
-        assert erase.plan(session, source, now=NOW).documents == ()
+        assert dues.plan(session, source, bench.keyring, now=NOW).documents == ()
     shorter = bench.apply(("period: P2Y", "period: P1M"))
     with bench.database.reading() as session:
-        due = erase.plan(session, shorter, now=NOW).documents
+        due = dues.plan(session, shorter, bench.keyring, now=NOW).documents
     assert {entry.document for entry in due} == set(bench.documents(source))
     assert {entry.due for entry in due} == {MODIFIED + timedelta(days=30)}
 
@@ -210,10 +211,10 @@ def test_rules_in_place_of_mirrored_permissions_cannot_go_stale(bench: Bench) ->
 
 def test_the_effect_of_a_manifest_is_told_by_principal_and_changes_nothing(bench: Bench, source: Source) -> None:
     before = (bench.registered(source), bench.audit())
-    found = effect(bench.workshop, handbook.source(NARROWER, ("period: P2Y", "period: P1M")))
-    assert (found.documents, dict(found.gaining), dict(found.losing), found.due) == (
-        2, {"group:board": 1}, {"group:staff": 1}, 2,
-    )  # fmt: skip
+    found = effect(bench.workshop, handbook.source(NARROWER, ("period: P2Y", "period: P1M")), callers=())
+    leave = frozenset({bench.id(source, "leave.md")})
+    assert (dict(found.gaining), dict(found.losing)) == ({"group:board": leave}, {"group:staff": leave})
+    assert (found.documents, found.due) == (2, frozenset(bench.documents(source)))
     assert {change.key for change in found.plan.changes} == {
         "policy.access.documents.rules",
         "policy.retention.period",
@@ -222,6 +223,8 @@ def test_the_effect_of_a_manifest_is_told_by_principal_and_changes_nothing(bench
 
 
 def test_the_effect_of_a_first_manifest_is_all_of_it(bench: Bench) -> None:
-    found = effect(bench.workshop, handbook.source())
-    assert (found.documents, dict(found.gaining), dict(found.losing), found.due) == (0, {}, {}, 0)
+    found = effect(bench.workshop, handbook.source(), callers=())
+    assert (found.documents, found.due) == (0, frozenset())
+    assert (dict(found.gaining), dict(found.losing)) == ({}, {})
+    assert not found.conflicts
     assert found.plan.changes

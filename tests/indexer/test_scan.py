@@ -1,12 +1,19 @@
+import base64
+import gzip
+import random
+import shutil
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from indexer.scan import _CHUNK_BYTES, MIN_NEEDLE_BYTES, _Finder, scan
+from indexer import scan as module
+from indexer.forms import Finder
+from indexer.scan import _CHUNK_BYTES, ENCODINGS, scan
 
-NEEDLE = b"needle-in-the-haystack"
+NEEDLE = b"needle-in-the-haystack?>"
+NOISE = random.Random(3).randbytes(20_000)  # noqa: S311 - the same bytes each time, not a secret
 
 
 def test_planted_needles_are_found_in_every_file_and_folder_and_only_there(tmp_path: Path) -> None:
@@ -32,21 +39,134 @@ def test_a_needle_across_the_border_of_two_chunks_is_found(tmp_path: Path, befor
     assert scan(tmp_path, [NEEDLE, b"short-one"]).found == {"large.bin": {NEEDLE}}
 
 
-@given(
-    content=st.binary(max_size=300),
-    needles=st.lists(st.binary(min_size=MIN_NEEDLE_BYTES, max_size=20), max_size=5),
-    places=st.lists(st.integers(0, 300), max_size=5),
-)
-def test_the_finder_finds_what_a_plain_search_finds(content: bytes, needles: list[bytes], places: list[int]) -> None:
-    for needle, place in zip(needles, places, strict=False):
-        content = content[:place] + needle + content[place:]
-    assert _Finder(needles).find(content) == {needle for needle in needles if needle in content}
+def written(needle: bytes) -> dict[str, bytes]:
+    """The needle in everything that it is looked for in, with other bytes around it."""
+    whole = b"before " + needle + b" behind"
+    return {
+        "raw": whole,
+        "utf-16-le": whole.decode().encode("utf-16-le"),
+        "utf-16-be": whole.decode().encode("utf-16-be"),
+        **{f"base64 {before}": base64.b64encode(b"-" * before + whole) for before in range(3)},
+        **{f"base64 of the web {before}": base64.urlsafe_b64encode(b"~?>" * before + whole) for before in range(3)},
+        "hex": whole.hex().encode(),
+        "HEX": whole.hex().upper().encode(),
+        "zlib": zlib.compress(whole),
+        "gzip": gzip.compress(whole),
+        "gzip in zlib": zlib.compress(b"outer " + gzip.compress(whole)),
+        "utf-16 in gzip": gzip.compress(whole.decode().encode("utf-16-le")),
+        "base64 in zlib": zlib.compress(base64.b64encode(whole)),
+    }
 
 
-@given(st.lists(st.sampled_from([b"aaaaaaaa", b"aaaaaaaab", b"aaaaaaaaa", b"baaaaaaaa"]), max_size=4), st.text("ab"))
-def test_needles_that_begin_alike_are_told_apart(needles: list[bytes], content: str) -> None:
-    raw = content.encode()
-    assert _Finder(needles).find(raw) == {needle for needle in needles if needle in raw}
+everywhere = pytest.mark.parametrize("content", written(NEEDLE).values(), ids=written(NEEDLE))
+
+
+@everywhere
+def test_every_encoding_is_found_in_the_middle_of_a_file_and_in_its_last_bytes(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "alone").write_bytes(content)
+    (tmp_path / "last").write_bytes(NOISE + content)
+    (tmp_path / "middle").write_bytes(NOISE + content + NOISE)
+    (tmp_path / "without").write_bytes(NOISE)
+    result = scan(tmp_path, [NEEDLE, b"never-there"])
+    assert result.found == {name: {NEEDLE} for name in ("alone", "last", "middle")}
+    assert result.unfinished == 0
+    assert result.encodings == ENCODINGS
+
+
+@everywhere
+def test_every_encoding_is_found_across_the_border_of_two_chunks(tmp_path: Path, content: bytes) -> None:
+    for before in {1, 2, 3, 4, 5, len(content) // 3, len(content) // 2, len(content) - 2, len(content) - 1}:
+        with (tmp_path / f"{before}.bin").open("wb") as file:
+            file.seek(_CHUNK_BYTES - before)
+            file.write(content + NOISE)
+    files = {path.name for path in tmp_path.iterdir()}
+    assert scan(tmp_path, [NEEDLE]).found == {name: {NEEDLE} for name in files}
+
+
+def test_bytes_that_are_no_text_are_found_raw_and_in_base64_and_in_hexadecimal(tmp_path: Path) -> None:
+    needle = NOISE[:28]
+    ways = (needle, base64.b64encode(b"--" + needle + b"-"), needle.hex().encode(), zlib.compress(needle))
+    for number, content in enumerate(ways):
+        (tmp_path / f"{number}").write_bytes(content)
+    assert scan(tmp_path, [needle]).found == {f"{number}": {needle} for number in range(len(ways))}
+
+
+def test_streams_that_were_not_read_to_their_end_are_told(tmp_path: Path) -> None:
+    stream = zlib.compress(NOISE)
+    (tmp_path / "whole").write_bytes(stream)
+    (tmp_path / "cut").write_bytes(stream[:-2000])
+    result = scan(tmp_path, [NEEDLE])
+    assert (result.streams, result.unfinished) == (2, 1)
+
+
+class Vanishing(Finder):
+    """Does something to the folder when it is first asked to look."""
+
+    act: Callable[[], object] = staticmethod(lambda: None)
+
+    def find(self, content: bytes) -> set[bytes]:
+        act, Vanishing.act = Vanishing.act, staticmethod(lambda: None)
+        act()
+        return super().find(content)
+
+
+@pytest.fixture
+def vanishing(monkeypatch: pytest.MonkeyPatch) -> type[Vanishing]:
+    monkeypatch.setattr(module, "Finder", Vanishing)
+    return Vanishing
+
+
+def test_a_file_or_folder_that_goes_away_while_others_are_read_does_not_stop_the_scan(
+    tmp_path: Path, vanishing: type[Vanishing]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("a", "b", "c", "folder/d"):
+        (tmp_path / name).write_bytes(NEEDLE)
+
+    def remove() -> None:
+        (tmp_path / "b").unlink()
+        shutil.rmtree(tmp_path / "folder")
+
+    vanishing.act = staticmethod(remove)
+    result = scan(tmp_path, [NEEDLE])
+    assert (result.files, set(result.found)) == (2, {"a", "c"})
+
+
+def test_a_file_that_goes_elsewhere_while_others_are_read_is_read_there(
+    tmp_path: Path, vanishing: type[Vanishing]
+) -> None:
+    for name in ("early", "late"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a").write_bytes(b"something else")
+    (tmp_path / "b").write_bytes(NEEDLE)
+    vanishing.act = staticmethod(lambda: (tmp_path / "b").rename(tmp_path / "0"))
+    result = scan(tmp_path, [NEEDLE])
+    assert result.files == 2
+    assert result.found == {"0": {NEEDLE}}
+
+
+def test_a_file_that_cannot_be_read_stops_the_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(NEEDLE)
+
+    def refuse(path: Path, _: Finder) -> None:
+        raise PermissionError(13, "no", str(path))
+
+    monkeypatch.setattr(module, "_read", refuse)
+    with pytest.raises(PermissionError):
+        scan(tmp_path, [NEEDLE])
+
+
+def test_files_that_keep_going_away_stop_the_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(NEEDLE)
+
+    def lose(path: Path, _: Finder) -> None:
+        path.unlink()
+        path.with_name(f"{path.name}a").write_bytes(NEEDLE)
+        raise FileNotFoundError(2, "gone", str(path))
+
+    monkeypatch.setattr(module, "_read", lose)
+    with pytest.raises(OSError, match="keep going away"):
+        scan(tmp_path, [NEEDLE])
 
 
 def test_a_needle_too_short_to_mean_anything_is_refused(tmp_path: Path) -> None:

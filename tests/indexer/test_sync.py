@@ -9,8 +9,8 @@ from indexer import catalog
 from indexer.content import Description, open_description, open_text
 from indexer.formats.elements import quarantine
 from indexer.joblog import Job
+from indexer.outcome import Outcome
 from indexer.tables import DocumentState
-from indexer.take import Outcome
 from policies.errors import ConflictError, DependencyError, QuarantineError, RefusedError
 from policies.manifest import Source
 from policies.model import Access, Action, DocumentId, Node
@@ -563,7 +563,7 @@ def test_not_even_the_name_is_kept_of_what_nobody_may_look_at_any_more(bench: Be
 REFUSED_AS_A_WHOLE = {
     "suspended": (("state: active", "state: suspended"), "state is not active"),
     "draft": (("state: active", "state: draft"), "state is not active"),
-    "stored elsewhere": (("store: [gb]", "store: [fr]"), "may not be stored where this node's home lies"),
+    "stored elsewhere": (("store: [gb]", "store: [fr]"), "may not be stored where this home"),
     "processed elsewhere": (("process: [gb]", "process: [fr]"), "may not be processed where this node runs"),
 }
 
@@ -590,7 +590,12 @@ def test_a_node_whose_place_is_not_known_takes_nothing_in(bench: Bench, source: 
     bench.origin.files = handbook_files()
     bench.sync(source)
     before = (bench.documents(source), bench.audit())
-    nowhere = replace(bench, workshop=replace(bench.workshop, node=Node(process_region=None, store_region="gb")))
+    nowhere = replace(
+        bench,
+        workshop=replace(
+            bench.workshop, node=Node(process_region=None, store_regions=frozenset({"gb"}), system_region="gb")
+        ),
+    )
     with pytest.raises(RefusedError, match="processed"):
         nowhere.sync(source)
     assert (bench.documents(source), bench.audit()) == before

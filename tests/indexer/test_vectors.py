@@ -3,6 +3,7 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import faiss
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -194,3 +195,28 @@ class Careless:
 def test_rows_that_were_not_asked_for_stop_the_search() -> None:
     with pytest.raises(IntegrityError, match="rows it was not asked for"):
         vectors._search_block(Careless(), query_of(1), 2, [(2, 5)])  # noqa: SLF001 - FAISS cannot be made to err
+
+
+@pytest.mark.parametrize("rows", [1, 5, MIN_BLOCK_ROWS + 1])
+def test_a_file_has_the_bytes_that_faiss_writes(tmp_path: Path, rows: int) -> None:
+    stored = unit_rows(1, rows)
+    path = tmp_path / "vectors.bin"
+    (block,) = write(path, stored, [0, rows])
+    index = faiss.IndexScalarQuantizer(DIM, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    index.add(stored.astype(np.float32))
+    assert path.read_bytes()[block.offset :] == faiss.serialize_index(index).tobytes()
+
+
+@settings(deadline=None, max_examples=50)
+@given(cuts=cuts_of, order=st.permutations(range(60)), left=st.integers(0, 60))
+def test_rows_are_moved_bit_for_bit(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[int], order: list[int], left: int
+) -> None:
+    stored = unit_rows(1, 60)
+    stored[7] = np.frombuffer(np.random.default_rng(2).bytes(2 * DIM), dtype=VECTOR_DTYPE)
+    index = in_blocks(tmp_path_factory.mktemp("moved") / "vectors.bin", stored, cuts)
+    rows = np.array([-1 if place >= left else place for place in order], dtype=np.int64)
+    into = np.zeros((left, DIM), dtype=VECTOR_DTYPE)
+    index.move(rows, into)
+    expected = [stored[order.index(place)].tobytes() for place in range(left)]
+    assert [row.tobytes() for row in into] == expected

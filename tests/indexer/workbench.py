@@ -16,9 +16,10 @@ from zlib import crc32
 from sqlmodel import SQLModel
 
 from connectors.base import Change, Cursor, Delete, Finished, Listing, Refused, SourceDocument, Upsert
+from gateway.agents import AgentGrantRow
 from gateway.keys import ApiKeyRow
 from gateway.requests import RequestRow
-from indexer import catalog, installation, joblog, mirror, register
+from indexer import catalog, installation, joblog, mirror, register, serving
 from indexer import home as homes
 from indexer import sync as syncs
 from indexer.address import Address
@@ -30,26 +31,28 @@ from indexer.home import Home
 from indexer.installation import InstallationRow
 from indexer.joblog import Job, JobKind, JobState
 from indexer.keyring import Keyring
+from indexer.master import LocalMasterKey
+from indexer.outcome import Outcome
 from indexer.passages import TokenCounter
 from indexer.redact import Redactor
 from indexer.sandbox import JSON, Sandbox
 from indexer.seal import Key
 from indexer.tables import TABLES
-from indexer.take import Outcome
 from indexer.workshop import Workshop
-from policies import manifest
+from policies import ledger, manifest
 from policies.errors import QuarantineError, RefusedError
 from policies.ledger import AuditRow, Record, records
 from policies.manifest import Source
-from policies.model import Access, DocumentId, GenerationId, Node
+from policies.model import Access, Action, AuditEvent, DocumentId, GenerationId, Node
 from tests import catalogs
 from tests.fakes import HashEmbedder, count_words
 from tests.policies import handbook
 
 NOW = handbook.NOW
-MASTER = Key(b"m" * 32)
+MASTER_KEY = Key(b"m" * 32)
+MASTER = LocalMasterKey(MASTER_KEY)
 ACTOR = "operator:test"
-CATALOG: tuple[type[SQLModel], ...] = (*TABLES, InstallationRow, AuditRow, ApiKeyRow, RequestRow)
+CATALOG: tuple[type[SQLModel], ...] = (*TABLES, InstallationRow, AuditRow, ApiKeyRow, AgentGrantRow, RequestRow)
 MODIFIED = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 ADDRESSES = re.compile(r"\bzed\w*@example\.org")
 """What the fake detector takes for personal data."""
@@ -66,6 +69,25 @@ class Clock:
 
     def forward(self, span: timedelta) -> None:
         self.now += span
+
+
+def split(body: bytes) -> tuple[list[str], list[tuple[str, bytes]]]:
+    """The lines of a document of the fake origin that are its own, and its parts: name and content."""
+    lines = [line for line in body.decode().splitlines() if line.strip()]
+    starts = [number for number, line in enumerate(lines) if line.startswith("+") and not line.startswith("++")]
+    parts = [
+        (lines[first][1:], "\n".join(line.removeprefix("+") for line in lines[first + 1 : end]).encode())
+        for first, end in pairwise([*starts, len(lines)])
+    ]
+    return lines[: starts[0] if starts else len(lines)], parts
+
+
+def part_id(keyring: Keyring, whole: DocumentId, content: bytes, *path: int) -> DocumentId:
+    """The id of what lies in a document of this content, by the numbers that lead there."""
+    for number in path:
+        before = [inner for _, inner in split(content)[1]]
+        content, occurrence = before[number - 1], before[: number - 1].count(before[number - 1])
+    return keyring.part_id(whole, content, occurrence)
 
 
 class FakeParser(Sandbox):
@@ -89,13 +111,8 @@ class FakeParser(Sandbox):
         self.parsed += 1
         if self.broken is not None:
             raise self.broken
-        lines = [line for line in body.decode().splitlines() if line.strip()]
-        starts = [number for number, line in enumerate(lines) if line.startswith("+") and not line.startswith("++")]
-        parts: list[JSON] = [
-            [lines[first][1:], "\n".join(line.removeprefix("+") for line in lines[first + 1 : end]).encode()]
-            for first, end in pairwise([*starts, len(lines)])
-        ]
-        del lines[starts[0] if starts else len(lines) :]
+        lines, inside = split(body)
+        parts: list[JSON] = [[name, content] for name, content in inside]
         if lines and lines[0] == "!encrypted":
             raise quarantine("encrypted")
         if lines and lines[0] == "!failing" and self.failing:
@@ -377,7 +394,7 @@ class Bench:
 
     def hidden(self, source: Source) -> frozenset[DocumentId]:
         with self.database.reading() as session:
-            return catalog.hidden(session, source.name)
+            return serving.hidden(session, source.name)
 
     def generation(self, source: Source) -> Generation:
         """The generation that serves, verified."""
@@ -391,6 +408,14 @@ class Bench:
         """The documents of the serving generation that are not hidden."""
         named = frozenset(member.document for member in self.generation(source).members())
         return named - self.hidden(source)
+
+    def set_back(self, now: datetime) -> None:
+        """Set the clock, on record where it is behind the audit: as somebody does who finds that it was ahead."""
+        self.clock.now = now
+        corrected = AuditEvent(actor=ACTOR, action=Action.CLOCK_CORRECTED, detail={"reference": "INC-1"})
+        with self.database.writing() as session:
+            if ledger.is_behind(session, now):
+                ledger.append(session, corrected, now=now)
 
     def audit(self) -> list[Record]:
         with self.database.reading() as session:
@@ -432,7 +457,7 @@ def opened(root: Path, *, origin: FakeOrigin | None = None, now: datetime = NOW,
             database=database,
             keyring=keyring,
             stages=stages,
-            node=Node(process_region="gb", store_region="gb"),
+            node=Node(process_region="gb", store_regions=frozenset({"gb"}), system_region="gb"),
             clock=clock,
             new_id=lambda: f"{next(numbers):024x}",
         ),

@@ -1,0 +1,31 @@
+"""What kinds of keys there are, and how one is kept and called in the keyring's file."""
+
+from enum import StrEnum
+
+from sqlmodel import Field, SQLModel
+
+
+class KeyKind(StrEnum):
+    """What a wrapped key is for."""
+
+    WRAPPING = "wrapping"
+    IDS = "ids"
+    SIGNING = "signing"
+    PSEUDONYMS = "pseudonyms"
+    CURSOR = "cursor"
+    DOCUMENT = "document"
+    NEEDLES = "needles"
+
+
+class KeyRow(SQLModel, table=True):
+    """A key, wrapped by the one of the kind WRAPPING, which the master key wraps."""
+
+    __tablename__ = "key"
+
+    id: str = Field(primary_key=True)
+    wrapped: bytes
+
+
+def key_name(kind: KeyKind, owner: str = "") -> str:
+    """What the key of this kind is called, of a source, a document's version or a purge where there are several."""
+    return f"{kind.value}:{owner}"
