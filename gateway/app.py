@@ -14,7 +14,6 @@ from gateway import routes
 from gateway.limits import BODY_TIMEOUT_S, MAX_BODY_BYTES, BodyLimit, Pool
 from gateway.operate import routes as operating
 from gateway.operate.desk import Desk
-from gateway.operate.schemas import job_examples
 from gateway.problems import MEDIA_TYPE, Shield, of_http_exception
 from gateway.routes import Gateway
 from gateway.routing import JSON, authentication
@@ -44,10 +43,7 @@ class Api(FastAPI):
                     if int(status) >= HTTPStatus.BAD_REQUEST and JSON in response["content"]:
                         response["content"][MEDIA_TYPE] = response["content"].pop(JSON)
         # Added here, because FastAPI drops what is null from the examples it is given.
-        for path, status, examples in (
-            ("/v1/retrieve", "200", answer_examples()),
-            (operating.SYNC, "202", job_examples()),
-        ):
+        for path, status, examples in (("/v1/retrieve", "200", answer_examples()), *operating.examples()):
             document["paths"][path]["post"]["responses"][status]["content"][JSON]["examples"] = examples
         return document
 

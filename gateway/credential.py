@@ -1,11 +1,13 @@
 """Why a credential was refused, and the bounds on what a credential may say."""
 
 import re
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeGuard
 
 from policies import facts
-from policies.errors import UnauthenticatedError
+from policies.errors import RefusedError, UnauthenticatedError
 from policies.manifest.scalars import SLUG
 
 _SLUG = re.compile(str(SLUG.pattern))
@@ -36,6 +38,7 @@ class CredentialFault(StrEnum):
     LIFETIME = "token_lifetime"
     CLAIM_MALFORMED = "token_claim_malformed"
     AGENT = "token_agent_without_grant"
+    AGENT_NOT_NAMED = "token_agent_not_the_one_named"
 
 
 class CredentialError(UnauthenticatedError):
@@ -64,3 +67,44 @@ def is_slug(value: str) -> bool:
 def is_country(value: object) -> TypeGuard[str]:
     """Whether `value` is an ISO 3166-1 alpha-2 code in lower case. A group such as `eu` is no place to be in."""
     return isinstance(value, str) and value in facts.regions().countries
+
+
+def check_terms(
+    what: str,
+    *,
+    subject: str,
+    groups: AbstractSet[str],
+    purposes: AbstractSet[str],
+    region: str | None,
+    expires: datetime,
+    now: datetime,
+    longest: timedelta,
+) -> None:
+    """Return if a key or a grant may say this of whom it is for. `what` is its name in a message.
+
+    Raises:
+        RefusedError: a name is none, a purpose is none or there is none, the region is no country, or the expiry does
+            not lie within `longest` from now.
+    """
+    if not all(map(is_name, (subject, *groups, *purposes))):
+        raise RefusedError(
+            f"A subject, group or purpose of the {what} is not a name.",
+            mend="Write 1 to 256 printable characters without outer spaces.",
+        )
+    if not all(map(is_slug, purposes)):
+        raise RefusedError(
+            f"A purpose of the {what} is not one that a manifest can name.",
+            mend="Write lower-case letters, digits and hyphens, such as employee-support.",
+        )
+    if not purposes:
+        raise RefusedError(f"A {what} without a purpose can read nothing.", mend="Name at least one purpose.")
+    if not is_country(region):
+        raise RefusedError(
+            f"{region!r} is not a region.",
+            mend="Write the ISO 3166-1 alpha-2 code of the country where it is, in lower case, such as gb.",
+        )
+    if not now < expires <= now + longest:
+        raise RefusedError(
+            f"The expiry of the {what} is in the past or too far ahead.",
+            mend=f"Choose an instant within the next {longest.days} days.",
+        )

@@ -4,20 +4,21 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 
 from sqlmodel import Session
 
-from gateway import keys
+from gateway import agents, keys
 from gateway.credential import CredentialError, CredentialFault
 from gateway.tokens import Tokens
-from policies.model import Caller
+from policies.model import Agent, Caller
 
 _BEARER = re.compile(r"bearer +(?P<credential>[A-Za-z0-9._~+/=-]+)", re.IGNORECASE | re.ASCII)
 """RFC 6750, section 2.1."""
 
 
 class Identity:
-    """Verifies API keys against the catalog and tokens against their issuers."""
+    """Verifies API keys against the catalog, tokens against their issuers, and the agents in them against grants."""
 
     def __init__(self, *, reading: Callable[[], AbstractContextManager[Session]], tokens: Tokens) -> None:
         """`reading` opens a session on the catalog for reading."""
@@ -29,7 +30,7 @@ class Identity:
 
         Raises:
             CredentialError: no caller could be verified; its message is the same for every cause.
-            DependencyError: the issuer's keys cannot be had.
+            DependencyError: the issuer's keys cannot be had, or the catalog cannot be read.
         """
         if authorization is None:
             raise CredentialError(CredentialFault.MISSING)
@@ -38,6 +39,10 @@ class Identity:
             raise CredentialError(CredentialFault.MALFORMED)
         credential = header["credential"]
         if not credential.startswith(keys.PREFIX):
-            return self._tokens.verify(credential, now)
+            return self._tokens.verify(credential, now, find_agent=partial(self._find_agent, now))
         with self._reading() as session:
             return keys.find(session, credential, now)
+
+    def _find_agent(self, now: datetime, issuer: str, subject: str) -> Agent:
+        with self._reading() as session:
+            return agents.find(session, issuer, subject, now)

@@ -11,7 +11,7 @@ from typing import ClassVar, NewType
 from sqlalchemy import JSON, Column, Row, bindparam, select, update
 from sqlmodel import Field, Session, SQLModel
 
-from gateway.credential import CredentialError, CredentialFault, is_country, is_name, is_slug
+from gateway.credential import CredentialError, CredentialFault, check_terms
 from policies.errors import RefusedError
 from policies.model import Caller, Role
 
@@ -67,6 +67,14 @@ class ApiKey:
     created: datetime
     revoked: datetime | None
 
+    def is_valid(self, now: datetime) -> bool:
+        """Whether it opens anything at `now`."""
+        return self.revoked is None and now < self.grant.expires
+
+    def caller(self) -> Caller:
+        """Whom it speaks for."""
+        return _caller(self.id, self.grant)
+
 
 _KEYS = SQLModel.metadata.tables["api_key"]
 _BY_ID = select(_KEYS).where(_KEYS.c.id == bindparam("key_id"))
@@ -80,7 +88,16 @@ def create(session: Session, grant: KeyGrant, *, now: datetime, entropy: bytes) 
     Raises:
         RefusedError: a name, the region, the expiry or the entropy is not as it must be.
     """
-    _check(grant, now)
+    check_terms(
+        "key",
+        subject=grant.subject,
+        groups=grant.groups,
+        purposes=grant.purposes,
+        region=grant.region,
+        expires=grant.expires,
+        now=now,
+        longest=MAX_LIFETIME,
+    )
     if len(entropy) != ENTROPY_BYTES:
         raise RefusedError(f"A key takes {ENTROPY_BYTES} random bytes.", mend="Pass os.urandom(ENTROPY_BYTES).")
     key_id, secret = KeyId(entropy[:_ID_BYTES].hex()), entropy[_ID_BYTES:]
@@ -124,14 +141,7 @@ def find(session: Session, presented: str, now: datetime) -> Caller:
     grant = _grant(row)
     if now >= grant.expires:
         raise CredentialError(CredentialFault.KEY_EXPIRED)
-    return Caller(
-        subject=grant.subject,
-        groups=grant.groups,
-        purposes=grant.purposes,
-        region=grant.region,
-        roles=grant.roles,
-        credential=f"key:{row.id}",
-    )
+    return _caller(KeyId(row.id), grant)
 
 
 def listing(session: Session) -> tuple[ApiKey, ...]:
@@ -161,29 +171,15 @@ def revoke(session: Session, key_id: KeyId, now: datetime) -> None:
     session.connection().execute(update(_KEYS).where(mine).values(revoked=_iso(now)))
 
 
-def _check(grant: KeyGrant, now: datetime) -> None:
-    if not all(map(is_name, (grant.subject, *grant.groups, *grant.purposes))):
-        raise RefusedError(
-            "A subject, group or purpose of the key is not a name.",
-            mend="Write 1 to 256 printable characters without outer spaces.",
-        )
-    if not all(map(is_slug, grant.purposes)):
-        raise RefusedError(
-            "A purpose of the key is not one that a manifest can name.",
-            mend="Write lower-case letters, digits and hyphens, such as employee-support.",
-        )
-    if not grant.purposes:
-        raise RefusedError("A key without a purpose can read nothing.", mend="Name at least one purpose.")
-    if not is_country(grant.region):
-        raise RefusedError(
-            f"{grant.region!r} is not a region.",
-            mend="Write the ISO 3166-1 alpha-2 code of the country the caller is in, in lower case, such as gb.",
-        )
-    if not now < grant.expires <= now + MAX_LIFETIME:
-        raise RefusedError(
-            "The expiry of the key is in the past or too far ahead.",
-            mend=f"Choose an instant within the next {MAX_LIFETIME.days} days.",
-        )
+def _caller(key_id: KeyId, grant: KeyGrant) -> Caller:
+    return Caller(
+        subject=grant.subject,
+        groups=grant.groups,
+        purposes=grant.purposes,
+        region=grant.region,
+        roles=grant.roles,
+        credential=f"key:{key_id}",
+    )
 
 
 def _grant(row: Row[tuple[object, ...]]) -> KeyGrant:

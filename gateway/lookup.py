@@ -2,25 +2,26 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session
 
 from gateway.problems import RequestError
-from indexer import catalog
+from indexer import catalog, serving
 from indexer.analyse import analyser_version, terms
 from indexer.embed import Embedder
 from indexer.generation import Generation
 from indexer.keyring import Keyring
 from indexer.redact import Redactor
+from indexer.seal import Key
 from indexer.search import Found, Query, search
 from indexer.shelf import Shelf
 from policies.decide import approach, permits
 from policies.errors import DependencyError, IntegrityError, QuarantineError
 from policies.manifest import Source, parse
-from policies.model import Access, Caller, ClassId, DocumentId, Node, Permit, Reason
+from policies.model import Access, Caller, ClassId, DocumentId, Node, Permit, Reason, SourceName
 
 MANIFESTS_KEPT = 1024
 _MAY_PASS = frozenset({"redaction_timeout", "timeout", "crashed", "out_of_memory"})
@@ -48,6 +49,10 @@ class Opened:
     def classes(self) -> tuple[ClassId, ...]:
         """The visibility classes that the permits open."""
         return tuple(permit.class_id for permit in self.permits)
+
+    def scope(self) -> str:
+        """Names what is visible: the same for as long as it is the same."""
+        return self.generation.scope(self.generation.visible(self.permits, self.hidden))
 
     def readable(self) -> frozenset[DocumentId]:
         """The documents that the permits open."""
@@ -99,14 +104,22 @@ class Lookup:
         generation = self.generation(registered)
         if generation is None or not generation.inventory.classes:
             return Reason.NO_GENERATION
-        classes = {visibility.id: _dated(visibility.access, registered) for visibility in generation.inventory.classes}
+        classes = {visibility.id: dated(visibility.access, registered) for visibility in generation.inventory.classes}
         decisions = permits(
             caller=caller, purpose=purpose, source=source, classes=classes, node=self.node, now=now
         ).values()
         granted = tuple(decision for decision in decisions if isinstance(decision, Permit))
         if not granted:
             return next(decision.reason for decision in decisions if not isinstance(decision, Permit))
-        hidden = catalog.hidden(session, source.name)
+        hidden = serving.unseen(session, self.keyring.database, source.name)
+        if hidden is None:
+            return Reason.RESTRICTED
+        find = partial(serving.entombed, session, self.keyring, generation)
+        hidden |= self.shelf.entombed(generation, self.keyring.burial_count(), find)
+        if not generation.visible(granted, hidden):
+            # As if the documents were not there: nothing of the question is redacted or looked up for it.
+            return Reason.NOTHING_TO_SHOW
+        self._pseudonym_key(source.name)
         return Opened(source=source, generation=generation, permits=granted, hidden=hidden)
 
     def look(self, opened: Opened, question: Question, *, k: int) -> Found:
@@ -120,7 +133,7 @@ class Lookup:
         try:
             redacted = self.redactor.redact(
                 [question.text],
-                key=self.keyring.pseudonym_key(opened.source.name),
+                key=self._pseudonym_key(opened.source.name),
                 profile=redaction.profile,
                 languages=redaction.languages,
             )
@@ -135,6 +148,12 @@ class Lookup:
         languages = opened.generation.inventory.languages
         query = Query(vector=question.vector(wording, self.embedder), terms=tuple(terms(wording, languages)))
         return search(opened.generation, query, within=opened.permits, hidden=opened.hidden, k=k)
+
+    def _pseudonym_key(self, source: SourceName) -> Key:
+        try:
+            return self.keyring.pseudonym_key(source)
+        except IntegrityError as error:
+            raise UnavailableError(error.message, mend=error.mend) from error
 
     def generation(self, registered: catalog.Registration) -> Generation | None:
         """The generation that serves a source, None before the first.
@@ -155,7 +174,7 @@ class Lookup:
         return generation
 
 
-def _dated(access: Access, registered: catalog.Registration) -> Access:
+def dated(access: Access, registered: catalog.Registration) -> Access:
     """Rules of the origin as old as its last mirror, of which an index knows nothing; those of a manifest unchanged."""
     return access if access.as_of is None else replace(access, as_of=registered.mirrored_at or access.as_of)
 

@@ -15,7 +15,7 @@ from gateway.confidence import Model, features
 from gateway.guardrail import decide
 from gateway.identity import Identity
 from gateway.lookup import Lookup, Opened, Question, UnavailableError, source_of
-from indexer import calibrations, catalog
+from indexer import calibrations, catalog, serving
 from indexer.content import open_description, open_text
 from indexer.database import Database
 from indexer.seal import Key
@@ -79,8 +79,13 @@ class Retrieval:
         self._record(caller, request, answer, denials, request_id=request_id, now=now)
         return answer
 
-    def sources(self, caller: Caller) -> tuple[VisibleSource, ...]:
-        """The sources of which this caller may see something, with the purposes it may use them for."""
+    def sources(self, caller: Caller, *, request_id: str) -> tuple[VisibleSource, ...]:
+        """The sources of which this caller may see something, with the purposes it may use them for.
+
+        Raises:
+            AuditError: the record could not be made durable, so there is no answer.
+            DependencyError: the catalog is away.
+        """
         now = self.clock()
         visible: list[VisibleSource] = []
         with self.database.reading() as session:
@@ -93,6 +98,13 @@ class Retrieval:
                 )
                 if purposes:
                     visible.append(VisibleSource(name=source.name, title=source.title, purposes=purposes))
+        event = AuditEvent(
+            actor=f"caller:{caller.subject}",
+            action=Action.SOURCES_LISTED,
+            objects=(request_id,),
+            detail=_standing(caller) | {"sources": sorted(source.name for source in visible)},
+        )
+        self._append(event, now=now)
         return tuple(visible)
 
     def failing(self) -> tuple[str, ...]:
@@ -164,7 +176,7 @@ class Retrieval:
             unknown = Confidence(value=None, status=ConfidenceStatus.UNCALIBRATED, calibration=None)
             return _Looked(opened=opened, found=found, confidence=unknown, threshold=None)
         generation = opened.generation
-        status = model.status(scope=generation.scope(opened.classes()), embedder=generation.inventory.embedder)
+        status = model.status(scope=opened.scope(), embedder=generation.inventory.embedder)
         confidence = Confidence(value=model.probability(features(found.evidence)), status=status, calibration=model.id)
         # A threshold placed for a higher risk than the source now bears says nothing.
         bears = opened.source.policy.guardrail.max_risk >= model.max_risk
@@ -173,7 +185,7 @@ class Retrieval:
 
     def _cited(self, session: Session, best: Sequence[tuple[Opened, Hit]]) -> tuple[CitedPassage, ...]:
         wanted = [(hit.revision, hit.ordinal) for _, hit in best]
-        stored = catalog.cited(session, wanted)
+        stored = serving.cited(session, wanted)
         keys = self.lookup.keyring.document_keys({revision for revision, _ in wanted})
         cited: list[CitedPassage] = []
         for opened, hit in best:
@@ -198,10 +210,9 @@ class Retrieval:
             action=Action.RETRIEVED,
             objects=(request_id, *dict.fromkeys(passage.document for passage in answer.passages)),
             detail={
-                "credential": caller.credential,
-                "agent": caller.agent,
+                **_standing(caller),
                 "purpose": request.purpose,
-                "conversation": request.conversation,
+                "conversation": self._fingerprint(request.conversation),
                 "verdict": answer.verdict.value,
                 "reasons": list(answer.reasons),
                 "confidence": answer.confidence.value,
@@ -217,13 +228,31 @@ class Retrieval:
                 "unknown": sum(reason is Reason.SOURCE_UNKNOWN for reason in denials.values()),
             },
         )
+        self._append(event, now=now)
+
+    def _fingerprint(self, conversation: str | None) -> str | None:
+        # In place of the caller's own words, which can be a document's: what is erased must not stand in the audit.
+        return None if conversation is None else self.lookup.keyring.fingerprint("conversation", conversation)
+
+    def _append(self, event: AuditEvent, *, now: datetime) -> None:
         try:
             with self.database.writing() as session:
                 head = ledger.append(session, event, now=now)
             if head.sequence % ANCHOR_EVERY == 0:
                 self.lookup.keyring.anchor(head, now=now)
+        except AuditError:
+            raise
         except (ConflictError, DependencyError, IntegrityError) as error:
             raise AuditError("The audit record could not be made durable.", mend="Retry later.") from error
+
+
+def _standing(caller: Caller) -> dict[str, str | list[str] | None]:
+    """What a record says of a caller, beside who it is."""
+    return {
+        "credential": caller.credential,
+        "agent": caller.agent.subject if caller.agent else None,
+        "region": caller.region,
+    }
 
 
 def _pooled(looked: Sequence[_Looked], k: int) -> list[tuple[Opened, Hit]]:

@@ -24,8 +24,12 @@ class Gateway(Verifier, Protocol):
             DependencyError: something needed is away; there is no answer.
         """
 
-    def sources(self, caller: Caller) -> tuple[VisibleSource, ...]:
-        """The sources this caller may use, each with at least one purpose."""
+    def sources(self, caller: Caller, *, request_id: str) -> tuple[VisibleSource, ...]:
+        """The sources this caller may use, each with at least one purpose; the record is durable when it is returned.
+
+        Raises:
+            DependencyError: something needed is away; there is no answer.
+        """
 
     def failing(self) -> tuple[str, ...]:
         """Codes of the components that cannot serve now, such as `catalog`. Empty where all can. Names no source."""
@@ -51,8 +55,9 @@ def build(gateway: Gateway, *, verified: Verified, retrievals: Pool, checks: Poo
 
     async def sources(request: Request, caller: Annotated[Caller, Depends(verified)]) -> Response:
         """The sources this caller may use, by name, and the purposes it may use them for."""
-        visible = await retrievals.run(partial(gateway.sources, caller))
-        return Response(schemas.render_sources(visible, request.state.request_id), media_type=JSON)
+        request_id: str = request.state.request_id
+        visible = await retrievals.run(partial(gateway.sources, caller, request_id=request_id))
+        return Response(schemas.render_sources(visible, request_id), media_type=JSON)
 
     async def live() -> Response:
         """Whether the process answers. Touches nothing else."""

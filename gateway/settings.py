@@ -3,9 +3,12 @@
 PENSTOCK_HOME             folder of the catalog, the keyring and the indexes     default .penstock/home
 PENSTOCK_MASTER_KEY_FILE  file with the master key, outside the home             default master.key beside the home
 PENSTOCK_MASTER_KEY       the master key itself, in place of a file              32 bytes in base64
+PENSTOCK_KMS              NAME:REFERENCE of a key service, in place of either    default none
 PENSTOCK_REGION           where this process runs: ISO 3166-1 alpha-2, gb        default the region the home records
+PENSTOCK_SYSTEM_REGION    where its logs and metrics go                          default the region the home records
 PENSTOCK_ISSUERS          YAML file of the trusted issuers of tokens             default none: API keys only
 PENSTOCK_DATABASE         postgresql://USER@HOST/DATABASE of the catalog         default SQLite in the home
+PENSTOCK_DATABASE_REGION  where that database lies                               default the home's, if it is here
 PENSTOCK_DATABASE_PASSWORD_FILE  file with its password, read anew each time     default PGPASSFILE or ~/.pgpass
 """
 
@@ -23,10 +26,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.credential import is_country
 from indexer.address import Address
+from indexer.kms import KmsAddress
 from policies import yamldoc
 from policies.errors import ManifestError, SettingsError
 
 MASTER_KEY_BYTES = 32
+_MASTER_KEYS = ("PENSTOCK_MASTER_KEY", "PENSTOCK_MASTER_KEY_FILE", "PENSTOCK_KMS")
 
 Algorithm = Literal["RS256", "ES256", "EdDSA"]
 """Signature algorithms a token may carry. All are asymmetric; `none` and the HMAC family cannot be configured."""
@@ -68,15 +73,17 @@ class TrustedIssuer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """The settings of one process. `region` is None where the environment names none: the home's record holds then.
+    """The settings of one process. A region is None where the environment names none: the home's record holds then.
 
     `database` is None where the catalog is a file in the home. `environment` is what manifests may refer to for
     credentials: all of it but Penstock's own settings and libpq's.
     """
 
     home: Path
-    master_key: Path | bytes = field(repr=False)
+    master_key: Path | bytes | KmsAddress = field(repr=False)
     region: str | None
+    system_region: str | None
+    database_region: str | None
     issuers: tuple[TrustedIssuer, ...]
     database: Address | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -85,23 +92,19 @@ class Settings:
         """The 32 bytes of the master key.
 
         Raises:
-            SettingsError: the file is missing, readable by others than its owner, or holds no key.
+            SettingsError: the file is missing, readable by others than its owner, or holds no key; or a key service
+                holds it.
         """
-        if isinstance(self.master_key, bytes):
-            return self.master_key
-        path = self.master_key
-        try:
-            if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        match self.master_key:
+            case bytes() as key:
+                return key
+            case KmsAddress(name=name):
                 raise SettingsError(
-                    f"Others than its owner may use the master key file {str(path)!r}.", mend="Run chmod 600 on it."
+                    f"The master key lies with the key service {name!r}, which does not give it away.",
+                    mend="Unset PENSTOCK_KMS, if the key is yours to name.",
                 )
-            text = path.read_text("ascii")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"The master key file {str(path)!r} cannot be read.",
-                mend="Run `penstock init`, or point PENSTOCK_MASTER_KEY_FILE at the key of this home.",
-            ) from error
-        return _master_key(text, f"The master key file {str(path)!r}")
+            case path:
+                return read_key_file(path)
 
 
 def quiet_defaults() -> Mapping[str, str]:
@@ -136,7 +139,9 @@ def load(environ: Mapping[str, str]) -> Settings:
     return Settings(
         home=home,
         master_key=_master_key_source(given, home),
-        region=_region(given.get("PENSTOCK_REGION")),
+        region=_region(given, "PENSTOCK_REGION", "this process runs"),
+        system_region=_region(given, "PENSTOCK_SYSTEM_REGION", "logs and metrics go"),
+        database_region=_region(given, "PENSTOCK_DATABASE_REGION", "the database lies"),
         issuers=() if issuers is None else _issuers(Path(issuers)),
         database=_database(given),
         environment={name: value for name, value in environ.items() if not name.startswith(("PENSTOCK_", "PG"))},
@@ -148,21 +153,69 @@ def encode_master_key(key: bytes) -> str:
     return base64.b64encode(key).decode("ascii")
 
 
-def _master_key_source(given: Mapping[str, str], home: Path) -> Path | bytes:
-    text, file = given.get("PENSTOCK_MASTER_KEY"), given.get("PENSTOCK_MASTER_KEY_FILE")
-    if text is not None and file is not None:
+def read_key_file(path: Path) -> bytes:
+    """The 32 bytes of the master key in a file.
+
+    Raises:
+        SettingsError: it is missing, readable by others than its owner, or holds no key.
+    """
+    try:
+        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SettingsError(
+                f"Others than its owner may use the master key file {str(path)!r}.", mend="Run chmod 600 on it."
+            )
+        text = path.read_text("ascii")
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            "PENSTOCK_MASTER_KEY and PENSTOCK_MASTER_KEY_FILE are both set.", mend="Unset one of the two."
-        )
-    if text is not None:
-        return _master_key(text, "PENSTOCK_MASTER_KEY")
-    path = (home.parent / "master.key" if file is None else Path(file)).absolute()
+            f"The master key file {str(path)!r} cannot be read.",
+            mend="Point PENSTOCK_MASTER_KEY_FILE at the key of this home, or put it back from its copy: without it "
+            "nothing can be read. For a new home, `penstock init` makes one.",
+        ) from error
+    return _master_key(text, f"The master key file {str(path)!r}")
+
+
+def key_file(path: Path, home: Path) -> Path:
+    """Where a master key's file lies, in full.
+
+    Raises:
+        SettingsError: inside the home.
+    """
     if path.resolve().is_relative_to(home.resolve()):
         raise SettingsError(
-            "PENSTOCK_MASTER_KEY_FILE lies inside the home, so a copy of the home would hold its own key.",
-            mend="Move the file out of the home and set PENSTOCK_MASTER_KEY_FILE to where it is.",
+            f"The master key file {str(path)!r} lies inside the home, so a copy of the home would hold its own key.",
+            mend="Put the file elsewhere, and set PENSTOCK_MASTER_KEY_FILE to where it is.",
         )
-    return path
+    return path.absolute()
+
+
+def kms_address(text: str) -> KmsAddress:
+    """A key service's name, and what it knows the master key by.
+
+    Raises:
+        SettingsError: the text is not of that form.
+    """
+    name, colon, reference = text.strip().partition(":")
+    if not (name and colon and reference):
+        raise SettingsError(
+            "A key service is not named as it must be.",
+            mend="Write NAME:REFERENCE, such as vault:transit/penstock, in PENSTOCK_KMS.",
+        )
+    return KmsAddress(name=name, reference=reference)
+
+
+def _master_key_source(given: Mapping[str, str], home: Path) -> Path | bytes | KmsAddress:
+    named = [name for name in _MASTER_KEYS if name in given]
+    match named:
+        case []:
+            return key_file(home.parent / "master.key", home)
+        case ["PENSTOCK_MASTER_KEY" as name]:
+            return _master_key(given[name], name)
+        case ["PENSTOCK_MASTER_KEY_FILE" as name]:
+            return key_file(Path(given[name]), home)
+        case ["PENSTOCK_KMS" as name]:
+            return kms_address(given[name])
+        case _:
+            raise SettingsError(f"{named[0]} and {named[1]} are both set.", mend="Unset one of the two.")
 
 
 def _master_key(text: str, origin: str) -> bytes:
@@ -188,11 +241,12 @@ def _database(given: Mapping[str, str]) -> Address | None:
     return None
 
 
-def _region(text: str | None) -> str | None:
+def _region(given: Mapping[str, str], name: str, where: str) -> str | None:
+    text = given.get(name)
     if text is not None and not is_country(text):
         raise SettingsError(
-            f"PENSTOCK_REGION is {text!r}.",
-            mend="Write the ISO 3166-1 alpha-2 code of the country this process runs in, in lower case, such as gb.",
+            f"{name} is {text!r}.",
+            mend=f"Write the ISO 3166-1 alpha-2 code of the country where {where}, in lower case, such as gb.",
         )
     return text
 

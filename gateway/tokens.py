@@ -1,6 +1,7 @@
 """JSON Web Tokens of trusted issuers, verified after RFC 7519 and the best practices of RFC 8725."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import jwt
 from gateway.credential import CredentialError, CredentialFault, is_country, is_name
 from gateway.jwks import Fetch, KeySource, SigningKey, key_source
 from gateway.settings import ClaimNames, TrustedIssuer
-from policies.model import Caller, Role
+from policies.model import Agent, Caller, Role
 
 LEEWAY = timedelta(seconds=30)
 """How far the clocks of an issuer and of this process may lie apart."""
@@ -18,6 +19,9 @@ MAX_LIFETIME = timedelta(hours=1)
 MAX_TOKEN_CHARS = 8192
 MAX_NAMES = 1000
 """Chosen: more groups, purposes or roles than this in one token is a fault of the issuer."""
+
+FindAgent = Callable[[str, str], Agent]
+"""The agent under the grant that is in force for an issuer and a subject. Raises CredentialError where none is."""
 
 _MAX_EPOCH_S = 2**33
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
@@ -33,13 +37,14 @@ class Tokens:
             issuer.issuer: (issuer, key_source(issuer.jwks, fetch)) for issuer in issuers
         }
 
-    def verify(self, token: str, now: datetime) -> Caller:
-        """The caller a token speaks for, at `now` (UTC, aware).
+    def verify(self, token: str, now: datetime, *, find_agent: FindAgent) -> Caller:
+        """The caller a token speaks for, at `now` (UTC, aware), with the agent that acts for the caller.
 
-        A claim that is missing gives the caller nothing: no group, no purpose, no region, no role.
+        A claim that is missing gives the caller nothing: no group, no purpose, no region, no role. `find_agent` is
+        asked only of a token that names an agent. Such a caller has no role: an agent never operates.
 
         Raises:
-            CredentialError: the token is not one of a trusted issuer for this service, now.
+            CredentialError: the token is not one of a trusted issuer for this service, now, or its agent has no grant.
             DependencyError: the issuer's keys cannot be had.
         """
         header, unverified = _peek(token)
@@ -47,7 +52,10 @@ class Tokens:
         key = _signing_key(header, issuer, source.keys(now, header.get("kid")))
         claims = _verified(token, key, issuer)
         _check_times(claims, now)
-        return _caller(claims, issuer.claims)
+        caller = _caller(claims, issuer.claims)
+        if "act" not in claims:
+            return caller
+        return replace(caller, agent=find_agent(issuer.issuer, _actor(claims)), roles=frozenset())
 
     def _trusted(self, unverified: Mapping[str, Any]) -> tuple[TrustedIssuer, KeySource]:
         name = unverified.get("iss")
@@ -126,9 +134,6 @@ def _epoch_s(value: object) -> float:
 
 
 def _caller(claims: Mapping[str, Any], names: ClaimNames) -> Caller:
-    if "act" in claims:
-        # An agent acts for users under a registered grant only (RFC 8693, section 4.1), and none can be registered yet.
-        raise CredentialError(CredentialFault.AGENT)
     roles = _names(claims, names.roles)
     return Caller(
         subject=_name(claims["sub"]),
@@ -138,6 +143,34 @@ def _caller(claims: Mapping[str, Any], names: ClaimNames) -> Caller:
         roles=frozenset(role for role in Role if role in roles),
         credential=f"issuer:{claims['iss']}",
     )
+
+
+def _actor(claims: Mapping[str, Any]) -> str:
+    """The subject of the agent that acts now: the outermost `act` (RFC 8693, section 4.1).
+
+    An agent is known by the token's issuer and its subject; of one that another issuer vouches for nothing is believed.
+    Prior actors, nested within, have no say in access, but must be actors. `may_act` (section 4.4) binds the agent.
+    """
+    issuer, subject = _party(claims["act"], claims["iss"])
+    prior = claims["act"]
+    while "act" in prior:
+        prior = prior["act"]
+        _party(prior, claims["iss"])
+    if issuer != claims["iss"]:
+        raise CredentialError(CredentialFault.AGENT)
+    if "may_act" in claims and _party(claims["may_act"], claims["iss"]) != (issuer, subject):
+        raise CredentialError(CredentialFault.AGENT_NOT_NAMED)
+    return subject
+
+
+def _party(claim: object, issuer: str) -> tuple[str, str]:
+    """Issuer, `issuer` where it names none, and subject of whom a claim of RFC 8693 names."""
+    if not isinstance(claim, dict):
+        raise CredentialError(CredentialFault.CLAIM_MALFORMED)
+    named = claim.get("iss", issuer)
+    if not isinstance(named, str):
+        raise CredentialError(CredentialFault.CLAIM_MALFORMED)
+    return named, _name(claim.get("sub"))
 
 
 def _names(claims: Mapping[str, Any], claim: str | None) -> frozenset[str]:

@@ -14,6 +14,7 @@ from sqlmodel import SQLModel
 from connectors.base import Connector
 from connectors.registry import connector
 from connectors.secrets import Secrets
+from gateway.agents import AgentGrantRow
 from gateway.identity import Identity
 from gateway.jwks import fetch_https
 from gateway.keys import ApiKeyRow
@@ -22,7 +23,7 @@ from gateway.requests import RequestRow
 from gateway.retrieval import Retrieval
 from gateway.settings import Settings
 from gateway.tokens import Tokens
-from indexer import catalog, embed, installation, mirror, ocr, parse, redact, sync, upkeep
+from indexer import catalog, custody, embed, installation, kms, mirror, ocr, parse, redact, room, sync, upkeep
 from indexer import home as homes
 from indexer.catalog import Registration
 from indexer.database import Database
@@ -32,6 +33,8 @@ from indexer.installation import InstallationRow
 from indexer.joblog import Job, JobId, JobKind
 from indexer.jobs import Jobs
 from indexer.keyring import Keyring
+from indexer.kms import KmsAddress
+from indexer.master import LocalMasterKey, MasterKey
 from indexer.passages import TokenCounter
 from indexer.redact import Redactor
 from indexer.sandbox import Sandbox
@@ -175,6 +178,8 @@ class Installation:
             JobKind.PERMISSIONS: lambda job: mirror.opened(workshop, *source_of(job), job),
             JobKind.REBUILD: lambda job: upkeep.rebuilding(workshop, source_of(job)[0], job),
             JobKind.VERIFY: lambda job: upkeep.verifying(workshop, job),
+            JobKind.PURGE: lambda job: upkeep.purging(workshop, source_of(job)[0], job),
+            JobKind.ERASE: lambda job: upkeep.erasing(workshop, source_of(job)[0], job),
         }
 
     def _tick_id(self, kind: JobKind, source: SourceName, at: datetime) -> JobId:
@@ -191,7 +196,13 @@ class Installation:
         )
 
     def retrieval(self) -> Retrieval:
-        """What answers questions."""
+        """What answers questions.
+
+        Raises:
+            IntegrityError: the keyring is one from before, which does not know of all that must not be shown.
+        """
+        with self.database.reading() as session:
+            custody.require(session, self.keyring)
         tokens = Tokens(self.settings.issuers, fetch=fetch_https)
         return Retrieval(
             database=self.database,
@@ -201,29 +212,52 @@ class Installation:
         )
 
 
+def master_key(settings: Settings) -> MasterKey:
+    """The master key that the settings name.
+
+    Raises:
+        SettingsError: it cannot be read, or no installed package offers the key service.
+        DependencyError: the key service is away.
+    """
+    if isinstance(settings.master_key, KmsAddress):
+        return kms.master_key(settings.master_key)
+    return LocalMasterKey(Key(settings.read_master_key()))
+
+
 def create_installation(settings: Settings, *, store_region: str) -> None:
     """Make the home that the settings name, with an empty catalog and keyring, for a master key that is there.
 
     Raises:
         SettingsError: there is something in that folder already, or the master key cannot be read.
     """
-    master = Key(settings.read_master_key())
+    master = master_key(settings)
     home = homes.create(settings.home, store_region=store_region, now=clock())
-    keyring = Keyring.create(home.keyring, master)
-    database = _catalog(home, settings)
-    try:
-        database.create()
-        installation.claim(database, keyring.public_key())
-    except PenstockError:
-        homes.abandon(home)
-        raise
-    finally:
-        database.close()
-        keyring.close()
+    with ExitStack() as resources:
+        try:
+            keyring = Keyring.create(home.keyring, master)
+            resources.callback(keyring.close)
+            database = _catalog(home, settings)
+            resources.callback(database.close)
+            database.create()
+            installation.claim(database, keyring.public_key())
+            room.keep(home)
+        except PenstockError:
+            homes.abandon(home)
+            raise
+
+
+def _node(settings: Settings, home: Home) -> Node:
+    """Where this installation is. Of a database elsewhere nobody knows where it lies unless the settings say."""
+    here = settings.database is None or settings.database.is_local
+    return Node(
+        process_region=settings.region or home.store_region,
+        store_regions=frozenset({home.store_region, settings.database_region or (home.store_region if here else None)}),
+        system_region=settings.system_region or home.store_region,
+    )
 
 
 def _catalog(home: Home, settings: Settings) -> Database:
-    tables: list[type[SQLModel]] = [*TABLES, AuditRow, ApiKeyRow, RequestRow, InstallationRow]
+    tables: list[type[SQLModel]] = [*TABLES, AuditRow, ApiKeyRow, AgentGrantRow, RequestRow, InstallationRow]
     return Database(settings.database or home.catalog, tables)
 
 
@@ -243,7 +277,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     with ExitStack() as resources:
         database = _catalog(home, settings)
         resources.callback(database.close)
-        keyring = Keyring(home.keyring, Key(settings.read_master_key()))
+        keyring = Keyring(home.keyring, master_key(settings))
         resources.callback(keyring.close)
         installation.require(database, keyring.public_key())
         yield Installation(
@@ -253,5 +287,5 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
             stages=LazyStages(resources),
             settings=settings,
             resources=resources,
-            node=Node(process_region=settings.region or home.store_region, store_region=home.store_region),
+            node=_node(settings, home),
         )

@@ -79,7 +79,7 @@ def calibrate(
         inventory = searched.generation.inventory
         binding = fitting.Binding(
             source=registered.name,
-            scope=searched.generation.scope(searched.classes()),
+            scope=searched.scope(),
             classes=searched.classes(),
             embedder=inventory.embedder,
             k=K,
@@ -97,7 +97,7 @@ def calibrate(
         )
         with opened.database.writing() as session:
             calibrations.store(session, registered.name, calibration=model.id, model=model.dump(), now=now)
-            head = ledger.append(session, event, now=now)
+            head = ledger.append(session, event, now=clock())
         opened.keyring.anchor(head, now=now)
     _show_model(model, as_json=as_json)
 

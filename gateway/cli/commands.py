@@ -1,27 +1,95 @@
 """Every command under its name."""
 
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from typer.core import TyperGroup
 
 from gateway.cli import (
+    agents,
     audits,
     calibration,
     credentials,
     doctor,
+    erasures,
+    explaining,
+    exports,
     homes,
     jobs,
+    keyring,
     manifests,
+    orders,
     purges,
     quarantine,
+    records,
     serving,
     standing,
     syncs,
 )
 from gateway.cli.exits import EPILOG
 from gateway.cli.shell import Run, show
+
+GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
+    "key": (
+        "API keys: who may ask, for which purposes, from where.",
+        {"create": credentials.create, "list": credentials.list_keys, "revoke": credentials.revoke},
+    ),
+    "agent": (
+        "Agents that act for users: what each may get at most, under a grant that ends.",
+        {"grant": agents.grant, "list": agents.list_grants, "revoke": agents.revoke},
+    ),
+    "purge": (
+        "Deletion of what is past its retention, with a signed receipt.",
+        {"plan": purges.plan, "run": purges.run, "receipts": purges.receipts, "check": purges.check},
+    ),
+    "hold": (
+        "Legal holds: what must not be deleted, whoever or whatever would.",
+        {"add": orders.add_hold, "release": orders.release_hold, "list": orders.list_holds},
+    ),
+    "restrict": (
+        "Restrictions (GDPR Art. 18): what is kept and shown to nobody.",
+        {"add": orders.add_restriction, "lift": orders.lift_restriction, "list": orders.list_restrictions},
+    ),
+    "erase": (
+        "Erasure on request (GDPR Art. 17), with a signed receipt, or its refusal.",
+        {"find": erasures.find, "run": erasures.run, "refuse": erasures.refuse, "lift": erasures.lift},
+    ),
+    "audit": (
+        "The record of every act: an append-only chain.",
+        {
+            "verify": audits.verify_audit,
+            "show": audits.show_audit,
+            "clock": audits.correct_clock,
+            "export": exports.export,
+            "verify-export": exports.verify_export,
+        },
+    ),
+    "keyring": (
+        "The keys that everything is sealed with.",
+        {"rotate": keyring.rotate},
+    ),
+    "jobs": (
+        "Work on sources: asked for, running or ended.",
+        {
+            "list": jobs.list_jobs,
+            "show": jobs.show_job,
+            "pause": jobs.pause,
+            "resume": jobs.resume,
+            "cancel": jobs.cancel,
+        },
+    ),
+    "records": (
+        "Records of processing, made from what is configured and what was observed.",
+        {"export": records.export},
+    ),
+    "quarantine": (
+        "Documents that could not be taken in, and why.",
+        {"list": quarantine.list_quarantined, "retry": quarantine.retry, "drop": quarantine.drop},
+    ),
+}
+"""What each group of commands is about, and its commands."""
 
 
 def build() -> typer.Typer:
@@ -42,35 +110,16 @@ def build() -> typer.Typer:
         ("calibrate", calibration.calibrate),
         ("serve", serving.serve),
         ("query", serving.query),
+        ("explain", explaining.explain),
         ("verify", audits.verify),
         ("doctor", doctor.doctor),
         ("schema", manifests.schema),
     ):
         app.command(name)(command)
-    key = _group("API keys: who may ask, for which purposes, from where.")
-    key.command("create")(credentials.create)
-    key.command("list")(credentials.list_keys)
-    key.command("revoke")(credentials.revoke)
-    purge = _group("Deletion of what is past its retention, with a signed receipt.")
-    purge.command("plan")(purges.plan)
-    purge.command("run")(purges.run)
-    purge.command("receipts")(purges.receipts)
-    purge.command("check")(purges.check)
-    audit = _group("The record of every act: an append-only chain.")
-    audit.command("verify")(audits.verify_audit)
-    audit.command("show")(audits.show_audit)
-    job = _group("Work on sources: asked for, running or ended.", cls=jobs.ListByDefault)
-    job.command("list")(jobs.list_jobs)
-    job.command("show")(jobs.show_job)
-    job.command("pause")(jobs.pause)
-    job.command("resume")(jobs.resume)
-    job.command("cancel")(jobs.cancel)
-    held = _group("Documents that could not be taken in, and why.")
-    held.command("list")(quarantine.list_quarantined)
-    held.command("retry")(quarantine.retry)
-    held.command("drop")(quarantine.drop)
-    groups = {"key": key, "purge": purge, "audit": audit, "jobs": job, "quarantine": held}
-    for name, group in groups.items():
+    for name, (about, commands) in GROUPS.items():
+        group = _group(about, cls=jobs.ListByDefault if name == "jobs" else TyperGroup)
+        for verb, command in commands.items():
+            group.command(verb)(command)
         app.add_typer(group, name=name)
     return app
 

@@ -59,6 +59,7 @@ def doctor(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
         "redaction sandbox": _detector,
         "text in pictures": _tesseract,
         "connectors": _connectors,
+        "law": _law,
     }
     found = [*(_look(what, look) for what, look in looks.items()), *look_inside(home)]
     if as_json:
@@ -168,6 +169,14 @@ def _connectors() -> str:
     return kinds + "".join(f"; for {extra}: pip install 'penstock[{extra}]'" for extra in sorted(lacking))
 
 
+def _law() -> str:
+    """How old the tables of the law are, and how many of their rows no source was found to say."""
+    from policies import facts
+
+    oldest = min(table.compiled_on for table in facts.tables().values())
+    return f"tables of {oldest}; not compared with a source: {'; '.join(facts.unsure()) or 'none'}"
+
+
 def _is_installed(package: str) -> bool:
     try:
         version(package)
@@ -183,6 +192,7 @@ def look_inside(home: Path | None) -> Iterator[Checked]:
         with installation(home) as opened:
             yield _look(what, partial(_home, opened))
             yield _look("catalog", partial(_catalog, opened))
+            yield _look("clock", partial(_clock, opened))
             yield _look("jobs", partial(_jobs, opened))
             yield _look("workers", partial(_workers, opened))
     except PenstockError as error:
@@ -191,7 +201,8 @@ def look_inside(home: Path | None) -> Iterator[Checked]:
 
 def _home(opened: "Installation") -> str:
     node = opened.node
-    return f"{opened.home.root}, stored in {node.store_region}, processed in {node.process_region}"
+    stored = ", ".join(sorted(region or "a region nobody named" for region in node.store_regions))
+    return f"{opened.home.root}, stored in {stored}, processed in {node.process_region}, logs in {node.system_region}"
 
 
 def _catalog(opened: "Installation") -> str:
@@ -201,6 +212,15 @@ def _catalog(opened: "Installation") -> str:
         sources = catalog.registrations(session)
     answer = f"{opened.database.name} answers, {len(sources)} sources"
     return ". But: ".join([answer, *(caveat.rstrip(".") for caveat in opened.database.caveats())])
+
+
+def _clock(opened: "Installation") -> str:
+    from gateway.wiring import clock
+    from policies import ledger
+
+    with opened.database.reading() as session:
+        ledger.require_time(session, clock())
+    return "not behind the audit"
 
 
 def _jobs(opened: "Installation") -> str:
@@ -219,7 +239,7 @@ def _workers(opened: "Installation") -> str:
     with opened.database.reading() as session:
         sources = [described(registered) for registered in catalog.registrations(session)]
         jobs = joblog.jobs(session, states=joblog.UNDER_WAY)
-    scheduled = [source.name for source in sources if source.state == "active" and _has_schedule(source)]
+    scheduled = [source.name for source in sources if _has_schedule(source)]
     live = _live_workers(opened)
     if live:
         return f"{live} alive"
@@ -233,7 +253,8 @@ def _workers(opened: "Installation") -> str:
 
 def _has_schedule(source: Source) -> bool:
     schedule = source.schedule
-    return bool(schedule.sync or (schedule.permissions and source.mirrors_access))
+    reads = schedule.sync or (schedule.permissions and source.mirrors_access)
+    return bool(schedule.purge or (reads and source.state == "active"))
 
 
 def _live_workers(opened: "Installation") -> int:

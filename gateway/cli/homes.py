@@ -21,7 +21,7 @@ def init(
     """Make a home and, outside it, the master key that everything in it is sealed with.
 
     Keep a copy of the master key somewhere else: without it the home cannot be read by anybody. A key that is there
-    already, by PENSTOCK_MASTER_KEY_FILE or PENSTOCK_MASTER_KEY, is used.
+    already, by PENSTOCK_MASTER_KEY_FILE, PENSTOCK_MASTER_KEY or PENSTOCK_KMS, is used.
 
     Example: [bold]penstock init --home /srv/penstock/home --region gb[/bold]
     """
@@ -55,11 +55,12 @@ def init(
 
 def _provide_master_key(settings: Settings) -> Path | None:
     """Make the master key where there is none; its file then, None where one is there and can be read."""
+    from gateway.wiring import master_key
     from indexer.master import create_master_key
 
     key = settings.master_key
     if isinstance(key, Path) and not key.exists():
         create_master_key(key)
         return key
-    settings.read_master_key()
+    master_key(settings)
     return None

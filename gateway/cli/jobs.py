@@ -81,7 +81,7 @@ def show_job(job: JobArgument, *, home: HomeOption = None, as_json: JsonOption =
             return
         now = clock()
         show(f"{found.id}: {found.kind} {found.source}".rstrip() + f", {found.state}, {progress_of(found, now)}")
-        wanted = ", ".join(name for name, given in sorted(found.options.items()) if given)
+        wanted = ", ".join(name for name, given in sorted(found.options.items()) if given is True)
         show(f"asked by {found.actor} at {found.asked_at:%Y-%m-%d %H:%M} UTC{f', with {wanted}' if wanted else ''}")
         if found.ended_at:
             show(f"ended at {found.ended_at:%Y-%m-%d %H:%M} UTC")

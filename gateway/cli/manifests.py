@@ -1,7 +1,7 @@
 """Manifests: checking, planning and applying them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,15 +10,18 @@ from pydantic import SecretStr
 
 from connectors.registry import connector
 from connectors.secrets import Secrets
+from gateway.cli.effects import effects_of
 from gateway.cli.exits import REFUSED
 from gateway.cli.shell import HomeOption, JsonOption, YesOption, confirm, installation, operator, say, show, show_json
 from gateway.settings import from_environment
 from policies import manifest
 from policies.errors import ManifestError, RefusedError
 from policies.manifest import Source
+from policies.model import Caller
 from policies.yamldoc import read
 
 if TYPE_CHECKING:
+    from gateway.wiring import Installation
     from indexer.register import Effect
 
 ManifestsArgument = Annotated[
@@ -83,8 +86,16 @@ def check(manifests: ManifestsArgument, *, as_json: JsonOption = False) -> None:
         raise typer.Exit(REFUSED)
 
 
-def plan(manifests: ManifestsArgument, *, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show what applying manifests would change: keys, who gains and loses, what becomes due. Changes nothing.
+def plan(
+    manifests: ManifestsArgument,
+    *,
+    documents: Annotated[bool, typer.Option("--documents", help="Name the documents as their origin does.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what applying manifests would change: keys, who gains and loses, what becomes due, where regions clash.
+
+    Changes nothing. Callers are the API keys in force; what tokens say is known only when they come.
 
     Example: [bold]penstock plan manifests/handbook.yaml[/bold]
     """
@@ -92,13 +103,14 @@ def plan(manifests: ManifestsArgument, *, home: HomeOption = None, as_json: Json
 
     found = _loaded(manifests)
     with installation(home) as opened:
-        workshop = opened.workshop()
-        effects = [(one, effect(workshop, one.source)) for one in found]
+        workshop, callers = opened.workshop(), _callers(opened)
+        effects = [(one, effect(workshop, one.source, callers=callers)) for one in found]
+        shown = [effects_of(opened, one.source, what, named=documents) for one, what in effects]
     if as_json:
-        show_json([_plain(one, what) for one, what in effects])
+        show_json([one.plain() for one in shown])
     else:
-        for one, what in effects:
-            _show_effect(one, what, all_keys=True)
+        for one in shown:
+            one.show(all_keys=True)
 
 
 def apply(manifests: ManifestsArgument, *, yes: YesOption = False, home: HomeOption = None) -> None:
@@ -110,10 +122,10 @@ def apply(manifests: ManifestsArgument, *, yes: YesOption = False, home: HomeOpt
 
     found = _loaded(manifests)
     with installation(home) as opened:
-        workshop = opened.workshop()
-        effects = [(one, register.effect(workshop, one.source)) for one in found]
+        workshop, callers = opened.workshop(), _callers(opened)
+        effects = [(one, register.effect(workshop, one.source, callers=callers)) for one in found]
         for one, what in effects:
-            _show_effect(one, what, all_keys=False)
+            effects_of(opened, one.source, what, named=False).show(all_keys=False)
         if any(what.plan.changes for _, what in effects):
             confirm("Apply?", yes=yes)
         for one, what in effects:
@@ -223,50 +235,15 @@ def _say_errors(errors: Sequence[ManifestError]) -> None:
         say(f"{len(errors)} to mend.")
 
 
-def _show_effect(one: Manifest, effect: "Effect", *, all_keys: bool) -> None:
-    """Show what changes. `all_keys` writes a new source's manifest out as well."""
-    if not all_keys and effect.plan.touches("source"):
-        show(f"{one.source.name}: a new source.")
-        return
-    if not effect.plan.changes:
-        show(f"{one.source.name}: nothing changes.")
-        return
-    show(f"{one.source.name}: {effect.documents} documents are indexed.")
-    for change in effect.plan.changes:
-        before = "" if change.before is None else f"{_value(change.before)} → "
-        show(f"  {change.key}: {before}{_value(change.after)}")
-    for verb, principals in (("gains", effect.gaining), ("loses", effect.losing)):
-        for principal, number in principals.items():
-            show(f"  {principal} {verb} {number} documents.")
-    if effect.due:
-        show(f"  {effect.due} documents are past the retention: not shown from that instant, deleted by `purge run`.")
-    if effect.plan.needs_rebuild and effect.documents:
-        show("  The index will be laid out anew.")
-    if effect.plan.needs_reingest and effect.documents:
-        show("  The next sync will read every document again.")
+def _callers(opened: "Installation") -> list[Caller]:
+    """Whom the API keys in force speak for."""
+    from gateway import keys
+    from gateway.wiring import clock
 
-
-def _value(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_value(item) for item in value)}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_value(item)}' for key, item in value.items())}}}"
-    return "none" if value is None else str(value)
+    with opened.database.reading() as session:
+        return [key.caller() for key in keys.listing(session) if key.is_valid(clock())]
 
 
 def _next_step(one: Manifest, effect: "Effect") -> str:
     wanted = not effect.documents or effect.plan.needs_reingest
     return f" Next: penstock sync {one.source.name}" if wanted and one.source.state == "active" else ""
-
-
-def _plain(one: Manifest, effect: "Effect") -> dict[str, object]:
-    return {
-        "source": one.source.name,
-        "changes": [asdict(change) for change in effect.plan.changes],
-        "documents": effect.documents,
-        "gaining": dict(effect.gaining),
-        "losing": dict(effect.losing),
-        "due": effect.due,
-        "rebuild": effect.plan.needs_rebuild,
-        "reingest": effect.plan.needs_reingest,
-    }

@@ -2,16 +2,21 @@
 
 import json
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.exits import FINDINGS
+from gateway.cli.receipts import check_folder, give
+from gateway.cli.running import carry_out, plain
 from gateway.cli.shell import HomeOption, JsonOption, YesOption, confirm, installation, operator, say, show, show_json
 from gateway.cli.sources import described, origin_ids
+from gateway.cli.syncs import QueueOption
 from policies.errors import RefusedError
 from policies.model import SourceName
+
+if TYPE_CHECKING:
+    from gateway.wiring import Installation
 
 SourceArgument = Annotated[str, typer.Argument(help="Name of the source.")]
 
@@ -28,11 +33,11 @@ def plan(
     Example: [bold]penstock purge plan support[/bold]
     """
     from gateway.wiring import clock
-    from indexer import catalog, erase
+    from indexer import catalog, dues
 
     with installation(home) as opened, opened.database.reading() as session:
         registered = catalog.require(session, SourceName(source))
-        planned = erase.plan(session, described(registered), now=clock())
+        planned = dues.plan(session, described(registered), opened.keyring, now=clock())
         stored = catalog.documents(session, registered.name)
         names = origin_ids(opened, [stored[entry.document] for entry in planned.documents]) if documents else {}
     entries = [
@@ -45,15 +50,19 @@ def plan(
             {
                 "source": planned.source,
                 "policy_hash": planned.policy_hash,
-                "retention": planned.retention,
+                "reason": planned.reason,
                 "at": planned.at.isoformat(),
                 "documents": entries,
+                "kept": [{"document": one.document, "order": one.order, "kind": one.kind} for one in planned.kept],
             }
         )
         return
-    show(f"{planned.source}: {len(entries)} documents are past their retention of {planned.retention}.")
+    retention = described(registered).policy.retention
+    show(f"{source}: {len(entries)} documents are past their retention of {retention.period} from {retention.anchor}.")
     for entry in planned.documents:
         show(f"  {entry.document}, due since {entry.due:%Y-%m-%d} {names.get(entry.document, '')}".rstrip())
+    for one in planned.kept:
+        show(f"  {one.document} is due too and kept by the {one.kind} {one.order}")
 
 
 def run(
@@ -62,36 +71,52 @@ def run(
     receipt_dir: Annotated[
         Path | None, typer.Option(help="Folder to write the receipts to, outside the home.", show_default=False)
     ] = None,
+    queue: QueueOption = False,
     yes: YesOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Delete what is past its retention, check every file of the home for it, and print the signed receipt.
 
-    A purge that was stopped is finished first. There is no way back.
+    A purge that was stopped is finished first. There is no way back. With --queue a worker deletes what is due when it
+    comes to it; then: penstock purge receipts.
 
     Example: [bold]penstock purge run support --receipt-dir receipts[/bold]
     """
     from gateway.wiring import clock
-    from indexer import catalog, erase
+    from indexer import catalog, dues, erase
 
-    with installation(home) as opened:
-        _check_receipt_dir(receipt_dir, opened.home.root)
+    if queue and receipt_dir:
+        raise RefusedError(
+            "A purge that is left to a worker writes no file.",
+            mend="Leave --receipt-dir out, and ask for its receipt by: penstock purge receipts",
+        )
+    with installation(home, deleting=True) as opened:
+        check_folder(receipt_dir, opened.home.root)
         with opened.database.reading() as session:
             described_source = described(catalog.require(session, SourceName(source)))
-            due = len(erase.plan(session, described_source, now=clock()).documents)
+            due = len(dues.plan(session, described_source, opened.keyring, now=clock()).documents)
         if due:
             confirm(f"Delete {due} documents of {source} for good?", yes=yes)
+        if queue:
+            _leave(opened, described_source.name, as_json=as_json)
+            return
         signed = erase.purge(opened.workshop(), described_source, actor=operator())
     if not signed:
         say("Nothing is due, so nothing was deleted.")
+    give(signed, receipt_dir, as_json=as_json)
+
+
+def _leave(opened: "Installation", source: SourceName, *, as_json: bool) -> None:
+    """Ask for a purge, and leave it to a worker."""
+    from gateway.wiring import clock
+    from indexer.joblog import JobKind
+
+    jobs, code = carry_out(opened, JobKind.PURGE, [source], {}, queue=True)
     if as_json:
-        show_json([json.loads(receipt) for receipt in signed])
-    for receipt in signed:
-        if not as_json:
-            show(receipt)
-        if receipt_dir:
-            _write(receipt, receipt_dir)
+        show_json([plain(job, clock()) for job in jobs])
+    if code:
+        raise typer.Exit(code)
 
 
 def receipts(
@@ -140,26 +165,3 @@ def check(
         show("Genuine: signed by this home and unchanged." if genuine else "Not genuine: edited, or of another home.")
     if not genuine:
         raise typer.Exit(FINDINGS)
-
-
-def _check_receipt_dir(folder: Path | None, home: Path) -> None:
-    """Refuse before anything is deleted, rather than have nowhere to put the receipt."""
-    if folder is None:
-        return
-    if folder.resolve().is_relative_to(home.resolve()):
-        raise RefusedError("The receipts' folder lies inside the home.", mend="Name a folder elsewhere.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Now, and not after the purge: the receipt must have a place to go.
-        with TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise RefusedError(
-            f"No receipts can be written to {str(folder)!r}: {error.strerror}.", mend="Name another folder."
-        ) from error
-
-
-def _write(receipt: str, folder: Path) -> None:
-    path = folder / f"{json.loads(receipt)['receipt']['purge']}.json"
-    path.write_text(receipt + "\n", "utf-8")
-    say(f"Receipt: {path}")

@@ -19,7 +19,7 @@ from gateway.cli.shell import (
 )
 from gateway.cli.sources import chosen, described, origin_ids
 from gateway.cli.syncs import QueueOption
-from policies.errors import RefusedError
+from policies.errors import ConflictError, RefusedError
 from policies.model import Action, AuditEvent, DocumentId, SourceName
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def drop(
 
     Example: [bold]penstock quarantine drop handbook --reason empty[/bold]
     """
-    from indexer import listings
+    from indexer import listings, orders
     from indexer.tables import RevisionRow
 
     if not documents and reason is None:
@@ -123,7 +123,17 @@ def drop(
     with installation(home) as opened:
         registered, meant = _meant(opened, source, documents or [], reason)
         confirm(f"Drop {len(meant)} quarantined documents of {source}?", yes=yes)
-        _change(opened, registered, meant, listings.drop, Action.QUARANTINE_DROPPED)
+
+        def drop_unprotected(session: "Session", name: SourceName, ids: Sequence[DocumentId]) -> None:
+            spared = orders.protected(session, opened.keyring.database, name)
+            for order in (spared[document] for document in ids if document in spared):
+                raise ConflictError(
+                    f"The {order.kind} {order.id} stands on a document that is to be dropped.",
+                    mend="Leave it out, or end the order first.",
+                )
+            listings.drop(session, name, ids)
+
+        _change(opened, registered, meant, drop_unprotected, Action.QUARANTINE_DROPPED)
         opened.database.checkpoint(RevisionRow)  # the names, out of its files too
     say(f"{source}: {len(meant)} documents dropped.")
 

@@ -1,7 +1,7 @@
 """Having jobs done: here, while one watches, or by whichever worker comes to it."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from policies.model import DocumentId, SourceName
 
 if TYPE_CHECKING:
     from gateway.wiring import Installation
-    from indexer.joblog import Job, JobKind
+    from indexer.joblog import Job, JobKind, Options
 
 LINES_PER_JOB = 10
 """Chosen: how often a job without a terminal says how far it is."""
@@ -30,7 +30,7 @@ REASON = "reason:"
 
 
 def carry_out(
-    opened: "Installation", kind: "JobKind", sources: Sequence[SourceName], options: Mapping[str, bool], *, queue: bool
+    opened: "Installation", kind: "JobKind", sources: Sequence[SourceName], options: "Options", *, queue: bool
 ) -> tuple[list["Job"], int]:
     """Have a job of this kind done on each source; the jobs as they are then, and the exit code of the command.
 
@@ -114,7 +114,7 @@ def say_held(opened: "Installation", job: "Job") -> None:
 
 @contextmanager
 def _hands(
-    opened: "Installation", kind: "JobKind", options: Mapping[str, bool], *, queue: bool
+    opened: "Installation", kind: "JobKind", options: "Options", *, queue: bool
 ) -> Iterator[Callable[[SourceName], "Job"]]:
     """What does a job on a source, or asks for it."""
     from indexer import joblog

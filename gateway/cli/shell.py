@@ -5,7 +5,7 @@ import os
 import pwd
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from gateway.settings import from_environment
 from policies.errors import RefusedError
+from policies.model import Role
 
 if TYPE_CHECKING:
     from gateway.wiring import Installation
@@ -28,6 +29,14 @@ HomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for scripts.")]
+PersonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        help="File with an API key, - for standard input: acts as the person it proves, who needs the role privacy.",
+        show_default=False,
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
@@ -39,16 +48,24 @@ class Run:
 
 
 @contextmanager
-def installation(home: Path | None) -> Iterator["Installation"]:
+def installation(home: Path | None, *, deleting: bool = False) -> Iterator["Installation"]:
     """The installation in `home`, or where the environment says.
+
+    Where it is opened for `deleting`, a full disk gets the room back that was set aside for it.
 
     Raises:
         SettingsError: there is none, or it cannot be opened with the settings there are.
     """
     from gateway.wiring import open_installation
 
-    with open_installation(from_environment(home=home)) as opened:
-        yield opened
+    settings = from_environment(home=home)
+    with ExitStack() as stack:
+        if deleting:
+            from indexer import home as homes
+            from indexer import room
+
+            stack.enter_context(room.found(homes.find(settings.home)))
+        yield stack.enter_context(open_installation(settings))
 
 
 def operator() -> str:
@@ -58,6 +75,39 @@ def operator() -> str:
         return f"operator:{pwd.getpwuid(user).pw_name}"
     except KeyError:  # a container may run as a user that no password file knows
         return f"operator:uid-{user}"
+
+
+def person(opened: "Installation", key: str | None) -> str:
+    """The actor that the audit names: whoever an API key proves, with the role privacy; without one, this operator.
+
+    Raises:
+        UnauthenticatedError: the key proves nobody. RefusedError: it lacks the role.
+    """
+    return operator() if key is None else proven(opened, key)
+
+
+def proven(opened: "Installation", key: str) -> str:
+    """Whoever an API key proves, with the role privacy. Raises as `person` does."""
+    from gateway import keys
+    from gateway.wiring import clock
+
+    presented = sys.stdin.readline().strip() if key == "-" else _read_key(Path(key))
+    with opened.database.reading() as session:
+        caller = keys.find(session, presented, clock())
+    if Role.PRIVACY not in caller.roles:
+        raise RefusedError(
+            "This needs the role privacy.", mend="Use a key that has it: penstock key create --role privacy"
+        )
+    return f"caller:{caller.subject}"
+
+
+def _read_key(path: Path) -> str:
+    try:
+        return path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RefusedError(
+            f"The key file {str(path)!r} cannot be read.", mend="Name a file with an API key."
+        ) from error
 
 
 def say(message: str) -> None:

@@ -33,6 +33,32 @@ def described(registered: "Registration") -> Source:
     return parse(registered.manifest, path=str(registered.manifest_path))
 
 
+def document_ids(opened: "Installation", source: SourceName, names: Sequence[str]) -> list[DocumentId]:
+    """The ids of documents that are named by their id, or as their origin calls them.
+
+    Raises:
+        RefusedError: the source has, and had, no such document.
+    """
+    from indexer import catalog, serving
+
+    # What is gone from its origin and kept by an order is known by its id, which follows from its name.
+    candidates = {name: (DocumentId(name), opened.keyring.document_id(source, name)) for name in names}
+    with opened.database.reading() as session:
+        known = catalog.documents(session, source)
+        there = serving.with_parts(session, source, {one for pair in candidates.values() for one in pair})
+    names_of = origin_ids(opened, list(known.values()))
+    ids: dict[DocumentId, None] = {}
+    for name in names:
+        found = [document for document, origin_id in names_of.items() if name in {document, origin_id}]
+        found = found or [document for document in candidates[name] if document in there]
+        if not found:
+            raise RefusedError(
+                f"Source {source!r} has no document {name!r}.", mend="Name one by its id, or as its origin calls it."
+            )
+        ids |= dict.fromkeys(found)
+    return list(ids)
+
+
 def origin_ids(opened: "Installation", documents: Collection["Document"]) -> dict[DocumentId, str]:
     """What the origin calls these documents, for the operator's eyes only; "" where that is no longer known."""
     from indexer.content import open_description

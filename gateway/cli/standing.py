@@ -62,7 +62,7 @@ class _Standing:
         with opened.database.reading() as session:
             documents = list(catalog.documents(session, registered.name).values())
             self.counts = catalog.counts(session, registered.name)
-            self.confidence = _confidence(opened, session, registered)
+            self.confidence = confidence_of(opened, session, registered)
             jobs = joblog.jobs(session, source=registered.name, limit=None)
         self.open_jobs = [job for job in jobs if job.state in OPEN]
         ended = (job for job in jobs if job.kind is JobKind.SYNC and job.state not in OPEN)
@@ -136,10 +136,11 @@ class _Standing:
         } | ({"documents": quarantined} if named else {})
 
 
-def _confidence(opened: "Installation", session: "Session", registered: "Registration") -> str:
+def confidence_of(opened: "Installation", session: "Session", registered: "Registration") -> str:
     """The status that a confidence of this source has now."""
     from gateway.confidence import Model
-    from indexer import calibrations
+    from gateway.wiring import clock
+    from indexer import calibrations, serving
     from indexer.shelf import Shelf
     from policies.errors import IntegrityError
     from policies.model import ClassId
@@ -152,5 +153,9 @@ def _confidence(opened: "Installation", session: "Session", registered: "Registr
         generation = Shelf(home=opened.home).generation(registered)
     except IntegrityError:
         generation = None
-    held = generation.scope([ClassId(name) for name in model.classes]) if generation else ""
+    unseen = serving.unseen(session, opened.keyring.database, registered.name)
+    held = ""
+    if generation is not None and unseen is not None:
+        clock_of = (described(registered).policy.retention.period, clock())
+        held = generation.scope(generation.kept({ClassId(name): clock_of for name in model.classes}, unseen))
     return model.status(scope=held, embedder=opened.stages.embedder_identity.key).value

@@ -1,13 +1,8 @@
-"""The use cases of an operator. Every method may block and may be called from several threads at once.
-
-What is asked for twice with one idempotency key happens once: the key is written down with the id of the job to come,
-then the job is asked for by that id, then the answer is kept. A process that dies between two of these leaves a key
-that the same request goes on with.
-"""
+"""The use cases of an operator. Every method may block and may be called from several threads at once."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,14 +12,14 @@ from typing import NewType, Protocol
 
 from sqlmodel import Session
 
-from gateway import problems, requests
 from gateway.credential import is_slug
+from gateway.operate.once import Answered, Once, busy
 from gateway.operate.schemas import render_job
-from gateway.problems import BusyError, ForbiddenError, JobConflictError, NotFoundError, RequestError
+from gateway.problems import BusyError, ForbiddenError, JobConflictError, NotFoundError
 from gateway.requests import Claimed, Reply
 from indexer import catalog, joblog
 from indexer.database import Database
-from indexer.joblog import OPEN, Job, JobId, JobKind, JobState
+from indexer.joblog import OPEN, Job, JobId, JobKind, JobState, Options
 from indexer.keyring import Keyring
 from policies.errors import ConflictError, RefusedError
 from policies.model import Caller, Role, SourceName
@@ -60,7 +55,7 @@ class Jobs(Protocol):
     """What asks for jobs and steers them. See `indexer.jobs`."""
 
     def ask(
-        self, kind: JobKind, source: SourceName, *, actor: str, options: Mapping[str, bool], job: JobId | None = None
+        self, kind: JobKind, source: SourceName, *, actor: str, options: Options, job: JobId | None = None
     ) -> JobId:
         """Ask for a job; the same id again does nothing.
 
@@ -84,9 +79,18 @@ def operator_of(caller: Caller) -> Operator:
     Raises:
         ForbiddenError: it lacks the role.
     """
-    if Role.OPERATOR not in caller.roles:
-        raise ForbiddenError("This needs the role operator.", mend="Use a credential that has it.")
+    check_role(caller, Role.OPERATOR)
     return Operator(caller)
+
+
+def check_role(caller: Caller, *roles: Role) -> None:
+    """Return if a caller has one of these roles.
+
+    Raises:
+        ForbiddenError: it has none of them.
+    """
+    if caller.roles.isdisjoint(roles):
+        raise ForbiddenError(f"This needs the role {' or '.join(roles)}.", mend="Use a credential that has it.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,11 @@ class Desk:
     jobs: Jobs
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
+
+    @property
+    def once(self) -> Once:
+        """What serves a request that is sent again only once."""
+        return Once(database=self.database, keyring=self.keyring, clock=self.clock, new_id=self.new_id)
 
     def listing(self, *, source: SourceName | None, state: JobState | None, limit: int) -> tuple[Job, ...]:
         """Jobs, the youngest first, at most `limit`."""
@@ -125,8 +134,8 @@ class Desk:
             RequestError: what `requests.claim` raises. DependencyError: nothing was decided; ask again.
         """
         what = ["sync", source, *(f"{name}={wanted}" for name, wanted in sorted(options.items()))]
-        ask = partial(self._ask, operator, source, options)
-        return self._once(operator, key, what, ask, status=HTTPStatus.ACCEPTED, request_id=request_id)
+        ask = partial(self._sync, operator, source, options)
+        return self.once.do(operator, key, what, ask, status=HTTPStatus.ACCEPTED, request_id=request_id)
 
     def steer(self, operator: Operator, job: JobId, verb: Verb, *, key: str, request_id: str) -> Reply:
         """Pause, resume or cancel a job; 200 with the job, 404, or 409 where its state does not allow it.
@@ -135,86 +144,64 @@ class Desk:
             RequestError: what `requests.claim` raises. DependencyError: nothing was decided; ask again.
         """
         steer = partial(self._steer, operator, job, verb)
-        return self._once(operator, key, [verb, job], steer, status=HTTPStatus.OK, request_id=request_id)
+        return self.once.do(operator, key, [verb, job], steer, status=HTTPStatus.OK, request_id=request_id)
 
-    def _once(
-        self,
-        operator: Operator,
-        key: str,
-        what: list[str],
-        act: Callable[[Claimed], Job],
-        *,
-        status: HTTPStatus,
-        request_id: str,
-    ) -> Reply:
-        sealed = requests.seal(self.keyring, operator, key, what)
-        with self._writing() as session:
-            claimed = requests.claim(session, sealed, job=JobId(self.new_id()), now=self.clock())
-        if isinstance(claimed, Reply):
-            return claimed
-        reply = None
-        try:
-            reply = self._reply(act, claimed, status, request_id)
-        finally:
-            with self._writing() as session:
-                requests.settle(session, sealed, reply)
-        return reply
+    def ask(self, caller: Caller, kind: JobKind, source: SourceName, options: Options, claimed: Claimed) -> Job:
+        """Have a job done for a caller; it, as it is then.
 
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        """As the database's own. That it is locked is no conflict of the caller's."""
+        Raises:
+            JobConflictError: one of its kind is open on the source. BusyError: another writer is at work.
+        """
         try:
-            with self.database.writing() as session:
-                yield session
-        except ConflictError as error:
-            raise _busy() from error
-
-    def _reply(self, act: Callable[[Claimed], Job], claimed: Claimed, status: HTTPStatus, request_id: str) -> Reply:
-        try:
-            job = act(claimed)
-        except (RequestError, JobConflictError) as error:
-            refused = problems.of_error(error, request_id)
-            return Reply(status=HTTPStatus(refused.status_code), body=bytes(refused.body), job=None)
-        return Reply(status=status, body=render_job(job, self.clock()), job=job.id)
-
-    def _ask(self, operator: Operator, source: SourceName, options: Mapping[str, bool], claimed: Claimed) -> Job:
-        with self.database.reading() as session:
-            if not is_slug(source) or catalog.registration(session, source) is None:
-                raise NotFoundError("There is no such source.", mend="Name a registered one.")
-        try:
-            self.jobs.ask(JobKind.SYNC, source, actor=_actor(operator), options=options, job=claimed.job)
+            self.jobs.ask(kind, source, actor=actor_of(caller), options=options, job=claimed.job)
         except ConflictError as error:
             with self.database.reading() as session:
                 found = joblog.jobs(session, source=source, states=joblog.OPEN)
-            others = [job for job in found if job.kind is JobKind.SYNC and job.id != claimed.job]
+            others = [job for job in found if job.kind is kind and job.id != claimed.job]
             raise _conflict(others) from error
         return self.job(claimed.job)
 
-    def _steer(self, operator: Operator, job: JobId, verb: Verb, claimed: Claimed) -> Job:
+    def source(self, session: Session, name: SourceName) -> catalog.Registration:
+        """A source as it is registered.
+
+        Raises:
+            NotFoundError: there is none of that name.
+        """
+        registered = catalog.registration(session, name) if is_slug(name) else None
+        if registered is None:
+            raise NotFoundError("There is no such source.", mend="Name a registered one.")
+        return registered
+
+    def _sync(self, operator: Operator, source: SourceName, options: Options, claimed: Claimed) -> Answered:
+        with self.database.reading() as session:
+            self.source(session, source)
+        return self._answer(self.ask(operator, JobKind.SYNC, source, options, claimed))
+
+    def _steer(self, operator: Operator, job: JobId, verb: Verb, claimed: Claimed) -> Answered:
         found = self.job(job)
         if claimed.again and found.state in _DONE[verb]:
-            return found
+            return self._answer(found)
         steer = {Verb.PAUSE: self.jobs.pause, Verb.RESUME: self.jobs.resume, Verb.CANCEL: self.jobs.cancel}[verb]
         try:
-            steer(job, actor=_actor(operator))
+            steer(job, actor=actor_of(operator))
         except ConflictError as error:
             found = self.job(job)
             raise _conflict([found] if found.state not in _FROM[verb] else []) from error
-        return self.job(job)
+        return self._answer(self.job(job))
+
+    def _answer(self, job: Job) -> Answered:
+        return Answered(about=job.id, body=render_job(job, self.clock()))
 
 
-def _actor(operator: Operator) -> str:
-    return f"caller:{operator.subject}"
-
-
-def _busy() -> BusyError:
-    return BusyError("Another writer is at work.", mend="Retry later.")
+def actor_of(caller: Caller) -> str:
+    """What the audit names a caller."""
+    return f"caller:{caller.subject}"
 
 
 def _conflict(in_the_way: list[Job]) -> JobConflictError | BusyError:
     """What a conflict is told as: by the job that is in the way, or, without one, as another writer of the catalog."""
     if not in_the_way:
-        return _busy()
+        return busy()
     job = in_the_way[0]
     return JobConflictError(
         f"The {job.kind} {job.id} of {job.source!r} is {job.state}.",

@@ -9,38 +9,27 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from gateway.limits import Pool
 from gateway.operate import schemas
+from gateway.operate.changing import (
+    CHANGING,
+    KEY,
+    READING,
+    located,
+    path_parameter,
+    query_parameters,
+    read_changing,
+    request_body,
+    response,
+)
 from gateway.operate.desk import Desk, Operator, Verb, operator_of
-from gateway.problems import MEDIA_TYPE
-from gateway.requests import Reply, read_key
-from gateway.routing import JSON, Verified, add_get, check_media_type, problems
+from gateway.operate.privacy import routes as privacy
+from gateway.operate.privacy.schemas import purge_examples
+from gateway.routing import JSON, Verified, add_get, problems
 from indexer.joblog import JobId
 from policies.model import Caller, SourceName
 
 SYNC = "/v1/sources/{source}/sync"
-JOB = "/v1/jobs/{job}"
-
-_READING = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE)
-_CHANGING = (
-    *_READING,
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.CONFLICT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-)
-_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": True,
-    "description": "One string in double quotes (draft-ietf-httpapi-idempotency-key-header-07) of 1 to 255 printable "
-    "ASCII characters: new for each request, the same when a request is sent again. It is kept for 24 hours and "
-    "belongs to its caller.",
-    "schema": {"type": "string"},
-    "example": '"8e03978e-40d5-43e8-bc93-6894a57f9324"',
-}
+JOBS = "/v1/jobs"
+JOB = f"{JOBS}/{{job}}"
 
 
 def build(desk: Desk, *, verified: Verified, pool: Pool) -> APIRouter:
@@ -52,7 +41,7 @@ def build(desk: Desk, *, verified: Verified, pool: Pool) -> APIRouter:
 
     async def jobs(request: Request, _: Annotated[Operator, Depends(permitted)]) -> Response:
         """Jobs, the youngest first."""
-        query = schemas.read_query(request.query_params)
+        query = schemas.read_query(request.query_params, schemas.JobsQuery)
         source = None if query.source is None else SourceName(query.source)
         found = await pool.run(partial(desk.listing, source=source, state=query.state, limit=query.limit))
         return Response(schemas.render_jobs(found, desk.clock(), request.state.request_id), media_type=JSON)
@@ -64,48 +53,50 @@ def build(desk: Desk, *, verified: Verified, pool: Pool) -> APIRouter:
 
     async def sync(request: Request, operator: Annotated[Operator, Depends(permitted)]) -> Response:
         """Ask for a sync of a source. A worker runs it; the address of the job stands in Location."""
-        key, body = await _changing(request)
+        key, body = await read_changing(request)
         options = schemas.read_sync(body).model_dump()
         source = SourceName(request.path_params["source"])
         asked = partial(desk.sync, operator, source, options, key=key, request_id=request.state.request_id)
-        return _response(await pool.run(asked))
+        return response(await pool.run(asked), JOBS)
 
     def steered(verb: Verb) -> Callable[..., Any]:
         async def steer(request: Request, operator: Annotated[Operator, Depends(permitted)]) -> Response:
-            key, body = await _changing(request)
+            key, body = await read_changing(request)
             schemas.check_empty(body)
             job = JobId(request.path_params["job"])
             asked = partial(desk.steer, operator, job, verb, key=key, request_id=request.state.request_id)
-            return _response(await pool.run(asked))
+            return response(await pool.run(asked), JOBS)
 
         steer.__doc__ = f"{verb.value.capitalize()} a job."
         return steer
 
     add_get(
         router,
-        "/v1/jobs",
+        JOBS,
         jobs,
         response_model=schemas.JobsBody,
-        responses=problems(*_READING, HTTPStatus.UNPROCESSABLE_ENTITY),
-        openapi_extra={"parameters": _query_parameters()},
+        responses=problems(*READING, HTTPStatus.UNPROCESSABLE_ENTITY),
+        openapi_extra={"parameters": query_parameters(schemas.JobsQuery)},
     )
     add_get(
         router,
         JOB,
         job,
         response_model=schemas.JobBody,
-        responses=problems(*_READING, HTTPStatus.NOT_FOUND),
-        openapi_extra={"parameters": [_path_parameter("job")]},
+        responses=problems(*READING, HTTPStatus.NOT_FOUND),
+        openapi_extra={"parameters": [path_parameter("job")]},
     )
-    located = {"headers": {"Location": {"description": "the job's path", "schema": {"type": "string"}}}}
     router.add_api_route(
         SYNC,
         sync,
         methods=["POST"],
         status_code=HTTPStatus.ACCEPTED,
         response_model=schemas.JobBody,
-        responses=problems(*_CHANGING) | {int(HTTPStatus.ACCEPTED): located},
-        openapi_extra={"parameters": [_path_parameter("source"), _KEY], "requestBody": _body(schemas.SyncBody)},
+        responses=problems(*CHANGING) | located(HTTPStatus.ACCEPTED, "the job's path"),
+        openapi_extra={
+            "parameters": [path_parameter("source"), KEY],
+            "requestBody": request_body(schemas.SyncBody, required=False),
+        },
     )
     for verb in Verb:
         router.add_api_route(
@@ -114,40 +105,19 @@ def build(desk: Desk, *, verified: Verified, pool: Pool) -> APIRouter:
             name=verb.value,
             methods=["POST"],
             response_model=schemas.JobBody,
-            responses=problems(*_CHANGING),
-            openapi_extra={"parameters": [_path_parameter("job"), _KEY], "requestBody": _body(schemas.SteerBody)},
+            responses=problems(*CHANGING),
+            openapi_extra={
+                "parameters": [path_parameter("job"), KEY],
+                "requestBody": request_body(schemas.SteerBody, required=False),
+            },
         )
+    router.include_router(privacy.build(desk, verified=verified, pool=pool))
     return router
 
 
-async def _changing(request: Request) -> tuple[str, bytes]:
-    """The idempotency key and the body of a request that changes something."""
-    key = read_key(request.headers.getlist("idempotency-key"))
-    body = await request.body()
-    if body:
-        check_media_type(request)
-    return key, body
-
-
-def _response(reply: Reply) -> Response:
-    headers = {}
-    if reply.status is HTTPStatus.ACCEPTED and reply.job is not None:
-        headers["location"] = JOB.format(job=reply.job)
-    media_type = MEDIA_TYPE if reply.status >= HTTPStatus.BAD_REQUEST else JSON
-    return Response(reply.body, status_code=reply.status, media_type=media_type, headers=headers)
-
-
-def _path_parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-
-
-def _query_parameters() -> list[dict[str, Any]]:
-    properties = schemas.JobsQuery.model_json_schema()["properties"]
-    return [
-        {"name": name, "in": "query", "required": False, "description": schema["description"], "schema": schema}
-        for name, schema in properties.items()
-    ]
-
-
-def _body(model: type[schemas.SyncBody | schemas.SteerBody]) -> dict[str, Any]:
-    return {"required": False, "content": {JSON: {"schema": model.model_json_schema()}}}
+def examples() -> tuple[tuple[str, str, dict[str, dict[str, Any]]], ...]:
+    """Examples of what is answered to a POST, each with its path and status."""
+    return (
+        (SYNC, "202", schemas.job_examples()),
+        (privacy.PURGES, "202", purge_examples()),
+    )

@@ -21,6 +21,7 @@ MAX_NAMED = 1000
 RATE_DECIMALS = 3
 
 Body = TypeVar("Body", bound=Wire)
+Query = TypeVar("Query", bound=BaseModel)
 
 _REASON = "reason:"
 _SLUG = "lower-case letters, digits and hyphens, at most 63 characters"
@@ -62,7 +63,7 @@ class JobBody(Wire):
     state: JobState = Field(
         strict=False, description="`held`: all is done but the deletes, which wait for a sync with confirm_deletes"
     )
-    options: dict[str, bool]
+    options: dict[str, bool] = Field(description="the switches it was asked for with")
     asked_at: AwareDatetime = Field(strict=False)
     started_at: AwareDatetime | None = Field(strict=False)
     ended_at: AwareDatetime | None = Field(strict=False)
@@ -103,7 +104,7 @@ def check_empty(body: bytes) -> None:
     _read(body, SteerBody)
 
 
-def read_query(given: QueryParams) -> JobsQuery:
+def read_query(given: QueryParams, model: type[Query]) -> Query:
     """The query of an address.
 
     Raises:
@@ -114,9 +115,9 @@ def read_query(given: QueryParams) -> JobsQuery:
     if len(named) < len(pairs):
         raise QueryInvalidError([FieldFault(path="", expected="each parameter once")])
     try:
-        return JobsQuery.model_validate(named)
+        return model.model_validate(named)
     except ValidationError as error:
-        raise QueryInvalidError(faults_of(error, JobsQuery)) from None  # the cause holds the input
+        raise QueryInvalidError(faults_of(error, model)) from None  # the cause holds the input
 
 
 def render_job(job: Job, now: datetime) -> bytes:
@@ -154,7 +155,8 @@ def _plain(job: Job, now: datetime) -> dict[str, object]:
         "kind": job.kind,
         "source": job.source,
         "state": job.state,
-        "options": dict(job.options),
+        # What an erasure is about, and the request it rests on, is not for every operator.
+        "options": {name: given for name, given in job.options.items() if isinstance(given, bool)},
         "asked_at": _iso(job.asked_at),
         "started_at": _iso(job.started_at),
         "ended_at": _iso(job.ended_at),

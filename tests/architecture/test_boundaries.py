@@ -97,9 +97,14 @@ def test_only_decide_makes_a_permit() -> None:
 
 
 def test_callers_are_made_of_credentials() -> None:
-    """From a key or a token; calibration tries out what a caller that its operator describes would be given."""
+    """From a key or a token; calibration and explaining tell what one whom their operator describes would be given."""
     makers = {path for path, tree in modules().items() if calls(tree, "Caller")}
-    assert makers == {"gateway/keys.py", "gateway/tokens.py", "gateway/cli/calibration.py"}
+    assert makers == {
+        "gateway/keys.py",
+        "gateway/tokens.py",
+        "gateway/cli/calibration.py",
+        "gateway/cli/explaining.py",
+    }
 
 
 def test_arrays_are_loaded_without_pickle() -> None:

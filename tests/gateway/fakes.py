@@ -59,7 +59,8 @@ class FakeGateway:
         self.asked.append((caller, request, request_id))
         return self.answer(request)
 
-    def sources(self, caller: Caller) -> tuple[VisibleSource, ...]:
+    def sources(self, caller: Caller, *, request_id: str) -> tuple[VisibleSource, ...]:
+        assert request_id
         assert caller == ANN
         return self.visible
 

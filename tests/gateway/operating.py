@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from gateway.operate.desk import Desk
 from indexer import joblog
 from indexer.database import Database
-from indexer.joblog import OPEN, Job, JobId, JobKind, JobState
+from indexer.joblog import OPEN, Job, JobId, JobKind, JobState, Options
 from policies.errors import PenstockError
 from policies.model import Caller, Role, SourceName
 from tests.gateway.fakes import ANN, FakeGateway, app_over
@@ -19,9 +19,12 @@ from tests.indexer.workbench import Bench
 
 OPERATOR = replace(ANN, subject="olga", roles=frozenset({Role.OPERATOR}), credential="key:1")
 OTHER = replace(OPERATOR, subject="otto", credential="key:2")
+OFFICER = replace(ANN, subject="dora", roles=frozenset({Role.PRIVACY}), credential="key:3")
+DEPUTY = replace(OFFICER, subject="dirk", credential="key:4")
 KEY_TEXT = "8e03978e-40d5-43e8-bc93-6894a57f9324"
 USUAL = {"confirm_deletes": False, "retry_quarantined": False}
 """The options of a sync that is asked for without any."""
+DSR, GROUND = "DSR-2026-012", "withdrawn_consent"
 
 
 @dataclass
@@ -35,7 +38,7 @@ class FakeJobs:
     after: Callable[[], object] = lambda: None
 
     def ask(
-        self, kind: JobKind, source: SourceName, *, actor: str, options: Mapping[str, bool], job: JobId | None = None
+        self, kind: JobKind, source: SourceName, *, actor: str, options: Options, job: JobId | None = None
     ) -> JobId:
         assert job is not None
         self.before()
@@ -65,9 +68,16 @@ class FakeJobs:
 
 @dataclass
 class OperatorGateway(FakeGateway):
-    """Knows an operator, another one, and a caller without the role, each by one credential."""
+    """Knows two operators, two officers of privacy, and a caller without a role, each by one credential."""
 
-    callers: Mapping[str, Caller] = field(default_factory=lambda: {"Bearer operator": OPERATOR, "Bearer other": OTHER})
+    callers: Mapping[str, Caller] = field(
+        default_factory=lambda: {
+            "Bearer operator": OPERATOR,
+            "Bearer other": OTHER,
+            "Bearer officer": OFFICER,
+            "Bearer deputy": DEPUTY,
+        }
+    )
 
     def verify(self, authorization: str | None) -> Caller:
         return self.callers.get(authorization or "") or super().verify(authorization)

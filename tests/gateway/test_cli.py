@@ -30,9 +30,14 @@ from tests.policies.handbook import TEXT
 COMMANDS = {
     ("init",), ("check",), ("plan",), ("apply",), ("sync",), ("status",), ("calibrate",), ("serve",), ("query",),
     ("verify",), ("doctor",), ("schema",), ("key", "create"), ("key", "list"), ("key", "revoke"), ("purge", "plan"),
+    ("agent", "grant"), ("agent", "list"), ("agent", "revoke"),
     ("purge", "run"), ("purge", "receipts"), ("purge", "check"), ("audit", "verify"), ("audit", "show"),
+    ("audit", "export"), ("audit", "verify-export"), ("audit", "clock"), ("keyring", "rotate"),
     ("permissions",), ("rebuild",), ("worker",), ("jobs", "list"), ("jobs", "show"), ("jobs", "pause"),
     ("jobs", "resume"), ("jobs", "cancel"), ("quarantine", "list"), ("quarantine", "retry"), ("quarantine", "drop"),
+    ("records", "export"), ("explain",), ("hold", "add"), ("hold", "release"), ("hold", "list"), ("restrict", "add"),
+    ("restrict", "lift"), ("restrict", "list"), ("erase", "find"), ("erase", "run"), ("erase", "refuse"),
+    ("erase", "lift"),
 }  # fmt: skip
 HEAVY = {
     "torch",

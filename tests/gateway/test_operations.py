@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -28,7 +29,7 @@ from policies.manifest import Source
 from policies.model import Action, SourceName
 from tests import catalogs
 from tests.indexer.test_sync import MIRRORED
-from tests.indexer.workbench import MASTER, NOW, Bench, text
+from tests.indexer.workbench import MASTER_KEY, NOW, Bench, text
 
 SOURCE = SourceName("hr-handbook")
 NEEDLE = "NEEDLE-7f3a"
@@ -68,7 +69,7 @@ class Shell:
 def shell(bench: Bench) -> Shell:
     environment = {
         "PENSTOCK_HOME": str(bench.home.root),
-        "PENSTOCK_MASTER_KEY": encode_master_key(MASTER),
+        "PENSTOCK_MASTER_KEY": encode_master_key(MASTER_KEY),
         "PENSTOCK_MASTER_KEY_FILE": "",
         "COLUMNS": "300",
         **catalogs.environment(bench.home.root),
@@ -214,7 +215,7 @@ def test_the_doctor_looks_at_the_home_its_databases_and_its_workers(
 ) -> None:
     found = looked(shell, monkeypatch)
     assert {what: checked.ok for what, checked in found.items()} == {
-        "home and master key": True, "catalog": True, "jobs": True, "workers": False,
+        "home and master key": True, "catalog": True, "clock": True, "jobs": True, "workers": False,
     }  # fmt: skip
     assert found["workers"].detail == f"No worker is alive to follow the schedules of {SOURCE}."
     assert found["catalog"].detail.endswith(" answers, 1 sources")
@@ -449,3 +450,15 @@ def test_a_conflict_with_a_live_job_is_said(shell: Shell, capsys: pytest.Capture
     opened = cast("Installation", Refusing([], shell.bench.database, shell.bench.keyring))
     assert carry_out(opened, JobKind.SYNC, [SOURCE], {}, queue=False) == ([], RETRY)
     assert capsys.readouterr().err == f"{SOURCE}: error: One is open. Wait.\n"
+
+
+def test_a_purge_can_be_left_to_a_worker_which_writes_no_file(shell: Shell, tmp_path: Path) -> None:
+    shell.bench.origin.files = {"leave.md": text("Leave", "Everyone has some.")}
+    shell.bench.sync(shell.source)
+    (job,) = shell.json("purge", "run", SOURCE, "--queue", "--yes")
+    assert (job["kind"], job["source"], job["state"], job["options"]) == ("purge", SOURCE, "queued", {})
+    assert shell.run("purge", "run", SOURCE, "--queue", "--yes").exit_code == RETRY
+    folder = tmp_path / "receipts"
+    refused = shell.refused("purge", "run", SOURCE, "--queue", "--yes", "--receipt-dir", str(folder))
+    assert "writes no file" in refused.message
+    assert not folder.exists()

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from indexer.database import Database
 from indexer.shelf import Shelf
 from policies.errors import AuditError, DependencyError, QuarantineError
 from policies.manifest import Source
-from policies.model import Action, Caller, ConfidenceStatus, Node, SourceName, Verdict
+from policies.model import Action, Agent, Caller, ConfidenceStatus, Node, SourceName, Verdict
 from tests import catalogs
 from tests.indexer.workbench import (
     ACTOR,
@@ -41,7 +42,8 @@ from tests.policies import handbook
 
 HR, LEGAL = SourceName("hr-handbook"), SourceName("legal")
 PURPOSE = "employee-support"
-NODE = Node(process_region="gb", store_region="gb")
+BOT = Agent(subject="bot-7", groups=frozenset({"staff"}), purposes=frozenset({"employee-support"}), region="gb")
+NODE = Node(process_region="gb", store_regions=frozenset({"gb"}), system_region="gb")
 LEAVE = text("Leave", "Annual leave is twenty five days a year.")
 FILES: Mapping[str, File] = {
     "leave.md": LEAVE,
@@ -161,9 +163,21 @@ def nothing(_: Bench) -> None:
         (nothing, who("staff", purposes=frozenset()), REQUEST, NODE, "hr-handbook:purpose_not_of_caller"),
         (nothing, who("staff", region="us"), REQUEST, NODE, "hr-handbook:caller_region"),
         (nothing, who("staff", region=None), REQUEST, NODE, "hr-handbook:caller_region_unknown"),
-        (nothing, STAFF, REQUEST, Node(process_region="us", store_region="gb"), "hr-handbook:process_region"),
-        (nothing, STAFF, REQUEST, Node(process_region="gb", store_region=None), "hr-handbook:store_region"),
-        (expired, STAFF, REQUEST, NODE, None),
+        (
+            nothing,
+            STAFF,
+            REQUEST,
+            Node(process_region="us", store_regions=frozenset({"gb"}), system_region="gb"),
+            "hr-handbook:process_region",
+        ),
+        (
+            nothing,
+            STAFF,
+            REQUEST,
+            Node(process_region="gb", store_regions=frozenset({None}), system_region="gb"),
+            "hr-handbook:store_region",
+        ),
+        (expired, STAFF, REQUEST, NODE, "hr-handbook:nothing_to_show"),
         (emptied, STAFF, REQUEST, NODE, "hr-handbook:no_generation"),
         (lambda bench: apply(bench, ("serving: on", "serving: off")), STAFF, REQUEST, NODE, "hr-handbook:serving_off"),
         (
@@ -230,7 +244,7 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, Ben
     shown |= {f"copy{number}.md": LEAVE for number in range(12)}
     create(folder / "with")
     with opened(folder / "with") as seed:
-        seed.keyring.pseudonym_key(HR)
+        seed.keyring.begin_source(HR)
     catalogs.copy_home(folder / "with", folder / "without")
     with ExitStack() as stack:
         stack.callback(catalogs.drop, folder)
@@ -274,7 +288,7 @@ def calibrate(bench: Bench, source: SourceName = HR, *, k: int = 5, max_risk: fl
         assert isinstance(searched, Opened)
         binding = Binding(
             source=source,
-            scope=searched.generation.scope(searched.classes()),
+            scope=searched.scope(),
             classes=searched.classes(),
             embedder=bench.stages.identity.key,
             k=k,
@@ -366,7 +380,7 @@ def test_a_question_that_cannot_be_redacted_is_not_searched(bench: Bench, reason
 
 
 def test_the_record_of_an_answer_names_what_was_shown_and_no_words(bench: Bench) -> None:
-    answer = ask(bench, who("staff", agent="bot-7", credential="key:k1"), replace(REQUEST, conversation="c-9"))
+    answer = ask(bench, who("staff", agent=BOT, credential="key:k1"), replace(REQUEST, conversation="c-9"))
     record = bench.audit()[-1]
     shown = [passage.document for passage in answer.passages]
     assert record.actor == "caller:ann"
@@ -374,7 +388,7 @@ def test_the_record_of_an_answer_names_what_was_shown_and_no_words(bench: Bench)
     for part in (
         '"agent":"bot-7"',
         '"credential":"key:k1"',
-        '"conversation":"c-9"',
+        f'"conversation":"{bench.keyring.fingerprint("conversation", "c-9")}"',
         '"passages":3',
         '"sources":["hr-handbook"]',
     ):
@@ -415,6 +429,17 @@ def test_a_disk_that_is_full_means_no_answer(bench: Bench) -> None:
     full = ReadOnly(bench.place, [])
     with pytest.raises(AuditError, match="durable"):
         ask(with_database(bench, full), STAFF)
+    full.close()
+
+
+def test_looking_at_sources_is_on_record_or_there_is_no_answer(bench: Bench) -> None:
+    (listed,) = retrieval(bench).sources(replace(STAFF, credential="key:1"), request_id="r7")
+    record = bench.audit()[-1]
+    assert (record.actor, record.action, record.objects) == ("caller:ann", Action.SOURCES_LISTED, '["r7"]')
+    assert json.loads(record.detail) == {"agent": None, "credential": "key:1", "region": "gb", "sources": [listed.name]}
+    full = ReadOnly(bench.place, [])
+    with pytest.raises(AuditError, match="durable"):
+        retrieval(with_database(bench, full)).sources(STAFF, request_id="r8")
     full.close()
 
 
@@ -500,7 +525,7 @@ def test_a_damaged_index_gives_nothing_and_the_audit_knows_why(bench: Bench) -> 
     assert serving.failing() == ()
     assert ask(bench, STAFF) == NOTHING_VISIBLE
     assert '"denied":["hr-handbook:index_unavailable"]' in bench.audit()[-1].detail
-    assert retrieval(bench).sources(STAFF) == ()
+    assert retrieval(bench).sources(STAFF, request_id="r1") == ()
     assert retrieval(bench).failing() == ("index",)
 
 
@@ -509,7 +534,7 @@ def test_a_damaged_index_closes_no_other_source(bench: Bench) -> None:
     answer = ask(bench, who("staff", "law"))
     assert cited(bench, answer) == {f"{HR}:{name}" for name in ("leave.md", "carry.md", "old.md")}
     assert '"denied":["legal:index_unavailable"]' in bench.audit()[-1].detail
-    assert [source.name for source in retrieval(bench).sources(who("staff", "law"))] == [HR]
+    assert [source.name for source in retrieval(bench).sources(who("staff", "law"), request_id="r1")] == [HR]
     assert retrieval(bench).failing() == ()
 
 
@@ -571,12 +596,12 @@ def test_several_sources_carry_caution_at_the_most_and_say_so(bench: Bench) -> N
 def test_a_caller_is_told_the_sources_it_may_use_and_no_others(bench: Bench) -> None:
     legal(bench)
     serving = retrieval(bench)
-    assert [source.name for source in serving.sources(who("staff", "law"))] == [HR, LEGAL]
-    assert [(source.name, source.title, source.purposes) for source in serving.sources(STAFF)] == [
+    assert [source.name for source in serving.sources(who("staff", "law"), request_id="r1")] == [HR, LEGAL]
+    assert [(source.name, source.title, source.purposes) for source in serving.sources(STAFF, request_id="r1")] == [
         (HR, "HR handbook", frozenset({PURPOSE}))
     ]
-    assert serving.sources(who("staff", purposes=frozenset())) == ()
-    assert serving.sources(who()) == ()
+    assert serving.sources(who("staff", purposes=frozenset()), request_id="r1") == ()
+    assert serving.sources(who(), request_id="r1") == ()
 
 
 def test_the_audit_is_anchored_every_so_many_records(bench: Bench) -> None:

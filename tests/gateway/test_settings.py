@@ -14,6 +14,7 @@ from gateway.settings import (
     quiet_defaults,
 )
 from indexer.address import Address
+from indexer.kms import KmsAddress
 from policies.errors import SettingsError
 
 KEY = bytes(range(32))
@@ -57,6 +58,8 @@ def test_nothing_needs_to_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         home=tmp_path / ".penstock" / "home",
         master_key=tmp_path / ".penstock" / "master.key",
         region=None,
+        system_region=None,
+        database_region=None,
         issuers=(),
         database=None,
     )
@@ -68,12 +71,16 @@ def test_everything_that_is_set_counts(tmp_path: Path) -> None:
         "PENSTOCK_HOME": str(tmp_path / "home"),
         "PENSTOCK_MASTER_KEY": encode_master_key(KEY),
         "PENSTOCK_REGION": "gb",
+        "PENSTOCK_SYSTEM_REGION": "ie",
+        "PENSTOCK_DATABASE_REGION": "fr",
         **issuers_file(tmp_path, ISSUERS),
     }
     assert load(environ) == Settings(
         home=tmp_path / "home",
         master_key=KEY,
         region="gb",
+        system_region="ie",
+        database_region="fr",
         issuers=(
             TrustedIssuer(
                 issuer="https://login.example",
@@ -107,6 +114,20 @@ def test_a_master_key_is_32_bytes_in_base64_and_is_never_echoed(text: str) -> No
 def test_two_master_keys_are_one_too_many(tmp_path: Path) -> None:
     environ = {"PENSTOCK_MASTER_KEY": encode_master_key(KEY), "PENSTOCK_MASTER_KEY_FILE": str(tmp_path / "key")}
     assert "Unset one" in str(refusal(environ))
+    environ = {"PENSTOCK_MASTER_KEY": encode_master_key(KEY), "PENSTOCK_KMS": "vault:penstock"}
+    assert "PENSTOCK_MASTER_KEY and PENSTOCK_KMS are both set" in str(refusal(environ))
+
+
+def test_a_key_service_is_named_with_what_it_knows_the_key_by() -> None:
+    settings = load({"PENSTOCK_KMS": "vault:transit/keys:penstock"})
+    assert settings.master_key == KmsAddress(name="vault", reference="transit/keys:penstock")
+    with pytest.raises(SettingsError, match="key service 'vault'"):
+        settings.read_master_key()
+
+
+@pytest.mark.parametrize("text", ["vault", "vault:", ":penstock", ":"])
+def test_a_key_service_without_name_or_reference_is_refused(text: str) -> None:
+    assert "NAME:REFERENCE" in str(refusal({"PENSTOCK_KMS": text}))
 
 
 @pytest.mark.parametrize("place", ["home/master.key", "home/../home/key", "link/key"])
@@ -135,7 +156,9 @@ def test_a_key_file_without_a_key_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_key_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="penstock init"):
+    with pytest.raises(
+        SettingsError, match=r"put it back from its copy: without it nothing can be read.*penstock init"
+    ):
         load({"PENSTOCK_HOME": str(tmp_path / "home")}).read_master_key()
 
 

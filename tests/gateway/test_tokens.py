@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from gateway.credential import CredentialError, CredentialFault
 from gateway.settings import ClaimNames, HttpsAddress, TrustedIssuer
 from gateway.tokens import Tokens
-from policies.model import Caller, Role
-from tests.gateway.issuing import NOW, NOW_S, key_set, private_key, public_jwk, token, trusted
+from policies.model import Agent, Caller, Role
+from tests.gateway.issuing import ISSUER, NOW, NOW_S, key_set, private_key, public_jwk, token, trusted
+
+BOT = Agent(subject="bot", groups=frozenset({"staff"}), purposes=frozenset({"employee-support"}), region="gb")
 
 
 def no_fetch(address: HttpsAddress) -> bytes:
@@ -33,9 +35,14 @@ def tokens(issuer: TrustedIssuer) -> Tokens:
     return Tokens([issuer], fetch=no_fetch)
 
 
+def nobody(_: str, __: str) -> Agent:
+    """No grant is in force."""
+    raise CredentialError(CredentialFault.AGENT)
+
+
 def fault_of(tokens: Tokens, text: str) -> CredentialFault:
     with pytest.raises(CredentialError) as caught:
-        tokens.verify(text, NOW)
+        tokens.verify(text, NOW, find_agent=nobody)
     return caught.value.audit_reason
 
 
@@ -46,7 +53,7 @@ def unsigned(header: object, claims: object) -> str:
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 def test_a_token_speaks_for_its_subject(tokens: Tokens, algorithm: str) -> None:
-    assert tokens.verify(token(algorithm=algorithm), NOW) == Caller(
+    assert tokens.verify(token(algorithm=algorithm), NOW, find_agent=nobody) == Caller(
         subject="ann",
         groups=frozenset({"staff", "board"}),
         purposes=frozenset({"employee-support"}),
@@ -58,7 +65,7 @@ def test_a_token_speaks_for_its_subject(tokens: Tokens, algorithm: str) -> None:
 
 
 def test_a_claim_that_is_missing_grants_nothing(tokens: Tokens) -> None:
-    caller = tokens.verify(token(without=("groups", "purposes", "country", "roles")), NOW)
+    caller = tokens.verify(token(without=("groups", "purposes", "country", "roles")), NOW, find_agent=nobody)
     assert caller == Caller(
         subject="ann", groups=frozenset(), purposes=frozenset(), region=None, credential="issuer:https://login.example"
     )
@@ -66,27 +73,72 @@ def test_a_claim_that_is_missing_grants_nothing(tokens: Tokens) -> None:
 
 def test_a_claim_the_issuer_is_not_trusted_for_grants_nothing(issuer: TrustedIssuer) -> None:
     nothing = ClaimNames(groups=None, purposes=None, region=None, roles=None)
-    caller = Tokens([replace(issuer, claims=nothing)], fetch=no_fetch).verify(token(), NOW)
+    caller = Tokens([replace(issuer, claims=nothing)], fetch=no_fetch).verify(token(), NOW, find_agent=nobody)
     assert caller == Caller(
         subject="ann", groups=frozenset(), purposes=frozenset(), region=None, credential="issuer:https://login.example"
     )
 
 
+def bot(issuer: str, subject: str) -> Agent:
+    """The agent whose grant is in force: `bot`, of the usual issuer."""
+    if (issuer, subject) != (ISSUER, "bot"):
+        raise CredentialError(CredentialFault.AGENT)
+    return BOT
+
+
+def test_an_agent_acts_for_the_subject_and_takes_its_roles_away(tokens: Tokens) -> None:
+    caller = tokens.verify(token(act={"sub": "bot", "act": {"sub": "planner"}}), NOW, find_agent=bot)
+    alone = tokens.verify(token(), NOW, find_agent=bot)
+    assert (alone.agent, alone.roles) == (None, frozenset({Role.AUDITOR}))
+    assert caller == replace(alone, agent=BOT, roles=frozenset())
+
+
 @pytest.mark.parametrize(
-    "act",
-    [{"sub": "agent-7", "groups": ["admins"], "act": {"sub": "agent-6"}}, {"sub": "ann"}, {"sub": ""}, {}, None, "x"],
+    ("claims", "fault"),
+    [
+        ({"act": {"sub": "planner"}}, CredentialFault.AGENT),
+        ({"act": {"sub": "planner", "act": {"sub": "bot"}}}, CredentialFault.AGENT),
+        ({"act": {"sub": "bot", "iss": "https://other.example"}}, CredentialFault.AGENT),
+        ({"act": {"sub": "bot"}, "may_act": {"sub": "planner"}}, CredentialFault.AGENT_NOT_NAMED),
+        (
+            {"act": {"sub": "bot"}, "may_act": {"sub": "bot", "iss": "https://other.example"}},
+            CredentialFault.AGENT_NOT_NAMED,
+        ),
+        ({"act": {"sub": "bot"}, "may_act": ["bot"]}, CredentialFault.CLAIM_MALFORMED),
+        ({"act": {"sub": "bot"}, "may_act": None}, CredentialFault.CLAIM_MALFORMED),
+        ({"act": {"sub": ""}}, CredentialFault.CLAIM_MALFORMED),
+        ({"act": {"sub": "bot", "iss": 5}}, CredentialFault.CLAIM_MALFORMED),
+        ({"act": {"sub": "bot", "act": "planner"}}, CredentialFault.CLAIM_MALFORMED),
+        ({"act": {}}, CredentialFault.CLAIM_MALFORMED),
+        ({"act": None}, CredentialFault.CLAIM_MALFORMED),
+        ({"act": "bot"}, CredentialFault.CLAIM_MALFORMED),
+        ({"act": ["bot"]}, CredentialFault.CLAIM_MALFORMED),
+    ],
 )
-def test_an_agent_acting_for_a_user_is_refused_because_no_grant_can_be_registered(tokens: Tokens, act: object) -> None:
-    assert fault_of(tokens, token(act=act)) is CredentialFault.AGENT
+def test_an_agent_without_a_grant_or_not_as_it_must_be_is_refused(
+    tokens: Tokens, claims: dict[str, object], fault: CredentialFault
+) -> None:
+    with pytest.raises(CredentialError) as caught:
+        tokens.verify(token(**claims), NOW, find_agent=bot)  # type: ignore[arg-type]  # as below
+    assert caught.value.audit_reason is fault
+
+
+def test_no_grant_is_looked_for_before_the_signature_holds(tokens: Tokens) -> None:
+    def asked(issuer: str, subject: str) -> Agent:
+        raise AssertionError(issuer, subject)
+
+    with pytest.raises(CredentialError) as caught:
+        tokens.verify(token(number=1, headers={"kid": "EdDSA-0"}, act={"sub": "bot"}), NOW, find_agent=asked)
+    assert caught.value.audit_reason is CredentialFault.SIGNATURE
 
 
 @pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "application/at+jwt"])
 def test_an_access_token_may_say_its_type(tokens: Tokens, kind: str) -> None:
-    assert tokens.verify(token(headers={"typ": kind}), NOW).subject == "ann"
+    assert tokens.verify(token(headers={"typ": kind}), NOW, find_agent=nobody).subject == "ann"
 
 
 def test_an_audience_may_be_a_list_of_one(tokens: Tokens) -> None:
-    assert tokens.verify(token(aud=["penstock"]), NOW).subject == "ann"
+    assert tokens.verify(token(aud=["penstock"]), NOW, find_agent=nobody).subject == "ann"
 
 
 @pytest.mark.parametrize(
@@ -151,16 +203,16 @@ def test_a_token_without_an_issuer_is_refused(tokens: Tokens) -> None:
 
 
 def test_clocks_may_lie_half_a_minute_apart_and_an_hour_is_allowed(tokens: Tokens) -> None:
-    assert tokens.verify(token(exp=NOW_S - 29), NOW).subject == "ann"
-    assert tokens.verify(token(iat=NOW_S + 30, nbf=NOW_S + 30), NOW).subject == "ann"
-    assert tokens.verify(token(iat=NOW_S, exp=NOW_S + 3600), NOW).subject == "ann"
+    assert tokens.verify(token(exp=NOW_S - 29), NOW, find_agent=nobody).subject == "ann"
+    assert tokens.verify(token(iat=NOW_S + 30, nbf=NOW_S + 30), NOW, find_agent=nobody).subject == "ann"
+    assert tokens.verify(token(iat=NOW_S, exp=NOW_S + 3600), NOW, find_agent=nobody).subject == "ann"
 
 
 def test_the_clock_is_the_one_passed_in(tokens: Tokens) -> None:
     text = token()
-    assert tokens.verify(text, NOW + timedelta(seconds=629)).subject == "ann"
+    assert tokens.verify(text, NOW + timedelta(seconds=629), find_agent=nobody).subject == "ann"
     with pytest.raises(CredentialError):
-        tokens.verify(text, NOW + timedelta(seconds=630))
+        tokens.verify(text, NOW + timedelta(seconds=630), find_agent=nobody)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +237,7 @@ def test_a_header_that_is_not_as_it_must_be_is_refused(
 @pytest.mark.parametrize("name", ["jku", "x5u", "jwk", "x5c"])
 def test_keys_a_header_offers_are_not_looked_at(tokens: Tokens, name: str) -> None:
     offered = {name: "file:///etc/passwd", "kid": "EdDSA-0"}
-    assert tokens.verify(token(headers=offered), NOW).subject == "ann"
+    assert tokens.verify(token(headers=offered), NOW, find_agent=nobody).subject == "ann"
     assert fault_of(tokens, token(number=1, headers=offered)) is CredentialFault.SIGNATURE
 
 
@@ -214,7 +266,7 @@ def test_a_critical_header_is_refused_even_where_it_changes_nothing(tokens: Toke
 
 def test_an_algorithm_of_another_issuer_is_refused(issuer: TrustedIssuer) -> None:
     narrow = Tokens([replace(issuer, algorithms=frozenset({"ES256"}))], fetch=no_fetch)
-    assert narrow.verify(token(algorithm="ES256"), NOW).subject == "ann"
+    assert narrow.verify(token(algorithm="ES256"), NOW, find_agent=nobody).subject == "ann"
     assert fault_of(narrow, token(algorithm="EdDSA")) is CredentialFault.ALGORITHM
 
 
@@ -223,7 +275,7 @@ def test_an_issuer_cannot_speak_in_anothers_name(tmp_path: Path, issuer: Trusted
     other_keys.write_bytes(key_set(public_jwk("EdDSA", number=1, kid="EdDSA-1")))
     other = replace(issuer, issuer="https://other.example", jwks=other_keys)
     both = Tokens([issuer, other], fetch=no_fetch)
-    assert both.verify(token(number=1, iss="https://other.example"), NOW).subject == "ann"
+    assert both.verify(token(number=1, iss="https://other.example"), NOW, find_agent=nobody).subject == "ann"
     assert fault_of(both, token(number=1)) is CredentialFault.SIGNING_KEY
     assert fault_of(both, token(number=1, headers={"kid": "EdDSA-0"})) is CredentialFault.SIGNATURE
 
@@ -234,7 +286,9 @@ def test_a_token_without_a_key_id_is_taken_only_where_there_is_one_key(tmp_path:
     assert fault_of(Tokens([issuer], fetch=no_fetch), nameless) is CredentialFault.SIGNING_KEY
     single = tmp_path / "single.json"
     single.write_bytes(key_set(public_jwk("EdDSA", kid="EdDSA-0")))
-    assert Tokens([replace(issuer, jwks=single)], fetch=no_fetch).verify(nameless, NOW).subject == "ann"
+    assert (
+        Tokens([replace(issuer, jwks=single)], fetch=no_fetch).verify(nameless, NOW, find_agent=nobody).subject == "ann"
+    )
 
 
 def test_without_issuers_no_token_is_taken() -> None:
@@ -259,7 +313,7 @@ def test_no_changed_character_passes(
         return
     other = alphabet[alphabet.index(text[place]) ^ (1 << bit)]
     with pytest.raises(CredentialError):
-        cached(tmp_path_factory.getbasetemp()).verify(text[:place] + other + text[place + 1 :], NOW)
+        cached(tmp_path_factory.getbasetemp()).verify(text[:place] + other + text[place + 1 :], NOW, find_agent=nobody)
 
 
 @pytest.fixture(scope="module")
@@ -279,6 +333,6 @@ def test_every_refusal_reads_the_same(tokens: Tokens) -> None:
     messages = set()
     for text in texts:
         with pytest.raises(CredentialError) as caught:
-            tokens.verify(text, NOW)
+            tokens.verify(text, NOW, find_agent=nobody)
         messages.add(str(caught.value))
     assert len(messages) == 1

@@ -7,7 +7,10 @@ from gateway.settings import Settings, encode_master_key, load
 from gateway.wiring import create_installation, open_installation
 from indexer.address import Address
 from indexer.catalog import Registration
-from policies.errors import RefusedError, SettingsError
+from indexer.joblog import JobKind
+from indexer.master import LocalMasterKey, MasterKey
+from indexer.seal import Key
+from policies.errors import DependencyError, RefusedError, SettingsError
 from policies.ledger import Head, current_head
 from policies.model import Node, PolicyHash, SourceName
 from tests import catalogs
@@ -30,9 +33,9 @@ def test_what_was_made_can_be_opened_and_is_empty(made: Settings) -> None:
         with installation.database.reading() as session:
             assert current_head(session) == Head(sequence=0, hash="0" * 64)
         assert installation.keyring.tombstones() == frozenset()
-        assert installation.node == Node(process_region="gb", store_region="gb")
+        assert installation.node == Node(process_region="gb", store_regions=frozenset({"gb"}), system_region="gb")
     with open_installation(settings(made.home, PENSTOCK_REGION="fr")) as elsewhere:
-        assert elsewhere.node == Node(process_region="fr", store_region="gb")
+        assert elsewhere.node == Node(process_region="fr", store_regions=frozenset({"gb"}), system_region="gb")
 
 
 @pytest.mark.parametrize(
@@ -138,3 +141,76 @@ def test_a_manifest_may_refer_to_no_key_of_the_installation(made: Settings, tmp_
         with pytest.raises(RefusedError, match="Penstock's own"):
             secrets.read({"file": name}, option="password")
     assert secrets.read({"file": "token"}, option="password").get_secret_value() == "s3cret"
+
+
+class Hsm:
+    """A key service in memory, whose references are `key` or `away`."""
+
+    @classmethod
+    def from_reference(cls, reference: str) -> MasterKey:
+        if reference == "away":
+            raise TimeoutError("no answer")
+        return LocalMasterKey(Key(b"h" * 32))
+
+
+@pytest.fixture
+def offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package is installed that offers the service under the name `hsm`."""
+    package = tmp_path / "site" / "hsm-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: hsm\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[penstock.kms]\nhsm = tests.gateway.test_wiring:Hsm\n")
+    monkeypatch.syspath_prepend(str(package.parent))
+
+
+def with_service(home: Path, reference: str = "key") -> Settings:
+    return load({"PENSTOCK_HOME": str(home), "PENSTOCK_KMS": f"hsm:{reference}"} | catalogs.environment(home))
+
+
+@pytest.mark.usefixtures("offered")
+def test_a_key_service_can_hold_the_master_key(tmp_path: Path) -> None:
+    kept = with_service(tmp_path / "home")
+    create_installation(kept, store_region="gb")
+    with open_installation(kept) as installation:
+        public_key = installation.keyring.public_key()
+        with pytest.raises(SettingsError, match="does not give it away"):
+            installation.settings.read_master_key()
+    with pytest.raises(SettingsError, match="not the one this home"), open_installation(settings(kept.home)):
+        pass
+    with open_installation(kept) as installation:
+        installation.keyring.rotate(LocalMasterKey(Key(b"m" * 32)))
+    with open_installation(settings(kept.home)) as installation:
+        assert installation.keyring.public_key() == public_key
+
+
+@pytest.mark.usefixtures("offered")
+def test_while_a_key_service_is_away_nothing_is_made_or_opened(tmp_path: Path) -> None:
+    away = with_service(tmp_path / "home", "away")
+    with pytest.raises(DependencyError, match=r"'hsm' cannot be used \(TimeoutError\)"):
+        create_installation(away, store_region="gb")
+    assert not away.home.exists()
+    create_installation(with_service(away.home), store_region="gb")
+    with pytest.raises(DependencyError), open_installation(away):
+        pass
+    with open_installation(with_service(away.home)):
+        pass
+
+
+def test_a_keyring_of_another_home_is_refused_whatever_its_master_key(made: Settings, tmp_path: Path) -> None:
+    for name, key in (("same", b"m"), ("other", b"x")):
+        other = settings(tmp_path / name, key=key * 32)
+        create_installation(other, store_region="gb")
+        kept = (made.home / "keyring" / "keyring.db").read_bytes()
+        (made.home / "keyring" / "keyring.db").write_bytes((other.home / "keyring" / "keyring.db").read_bytes())
+        message = "of another installation" if name == "same" else "or the keyring is another home's"
+        with pytest.raises(SettingsError, match=message) as caught, open_installation(made):
+            pass
+        assert "from its backup" in caught.value.mend
+        (made.home / "keyring" / "keyring.db").write_bytes(kept)
+    with open_installation(made):
+        pass
+
+
+def test_every_kind_of_job_has_what_carries_it_out(made: Settings) -> None:
+    with open_installation(made) as installation:
+        assert installation.worker().openers.keys() == set(JobKind)
