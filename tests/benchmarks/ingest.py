@@ -70,6 +70,7 @@ policy:
   access: {{allow: [group:all]}}
   redaction: {{profile: {profile}, languages: [{languages}]}}
   contract: {{processor_agreement: own operation}}
+  customer: {{name: Example, contract: BENCH, sector: none}}
 """
 
 

@@ -74,6 +74,7 @@ policy:
   access: {allow: [group:c0]}
   redaction: {profile: balanced, languages: [en]}
   contract: {processor_agreement: own operation}
+  customer: {name: Example, contract: BENCH, sector: none}
 """
 WARM_UP = 20
 T = TypeVar("T")

@@ -56,6 +56,7 @@ policy:
   access: {allow: [group:all]}
   redaction: {profile: balanced, languages: [en]}
   contract: {processor_agreement: own operation}
+  customer: {name: Example, contract: EVIDENCE, sector: none}
 """
 CALLER = Caller(subject="evidence", groups=frozenset({"all"}), purposes=frozenset({"evidence"}), region="us")
 

@@ -57,6 +57,7 @@ policy:
   access: {{allow: [group:all]}}
   redaction: {{profile: {profile}, languages: [{languages}]{reason}}}
   contract: {{processor_agreement: own operation}}
+  customer: {{name: Example, contract: EVIDENCE, sector: none}}
 """
 Ranking = Callable[[str], list[DocumentId]]
 

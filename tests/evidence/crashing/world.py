@@ -16,7 +16,7 @@ from connectors.filesystem import FilesystemConnector
 from connectors.guard import guarded
 from connectors.secrets import Secrets
 from gateway.lookup import Lookup, Opened, Question
-from indexer import catalog, erase, joblog, register
+from indexer import catalog, erase, joblog, register, serving
 from indexer import sync as syncs
 from indexer.content import open_text
 from indexer.joblog import Job, JobId, JobKind, JobState
@@ -239,7 +239,7 @@ def _ask(bench: Bench, lookup: Lookup, registered: catalog.Registration, caller:
         if not isinstance(opened, Opened):
             return "" if opened is Reason.NO_GENERATION else f"refused: {opened}"
         hits = lookup.look(opened, Question(text=query), k=10).hits
-        cited = catalog.cited(session, [(hit.revision, hit.ordinal) for hit in hits])
+        cited = serving.cited(session, [(hit.revision, hit.ordinal) for hit in hits])
     keys = bench.keyring.document_keys({hit.revision for hit in hits})
     for hit in hits:
         if (hit.revision, hit.ordinal) not in cited or hit.revision not in keys:
