@@ -148,7 +148,7 @@ def test_a_job_killed_at_any_line_goes_on_to_the_same_end_with_one_receipt(
     carry_on(bench, source, job)
     expected = end_of(bench, source, job.id)
     deaths = 0
-    for step in range(0, 1000, 48):
+    for step in range(0, 1000, 16):
         root = tmp_path / f"copy-{step}"
         catalogs.copy_home(tmp_path / "before", root)
         with (
