@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from connectors.base import Connector
 from connectors.guard import guarded
+from connectors.offers import only
 from connectors.secrets import Secrets
 from policies.errors import PenstockError, RefusedError
 
@@ -58,19 +59,5 @@ def choose(kind: str, offers: Sequence[EntryPoint]) -> EntryPoint:
     Raises:
         RefusedError: there is none, or more than one: which of them reads a source must not depend on their order.
     """
-    found = [offer for offer in offers if offer.name == kind]
-    match found:
-        case [offer]:
-            return offer
-        case []:
-            known = ", ".join(sorted({offer.name for offer in offers})) or "none"
-            raise RefusedError(
-                f"No connector is called {kind!r}.",
-                mend=f"Write one of these as connector.kind, or install the package that offers it: {known}.",
-            )
-        case _:
-            rivals = ", ".join(sorted(offer.value for offer in found))
-            raise RefusedError(
-                f"More than one installed package offers the connector {kind!r}: {rivals}.",
-                mend="Uninstall all but one of them.",
-            )
+    mend = "Write one of these as connector.kind, or install the package that offers it"
+    return only(kind, offers, what="connector", refusal=RefusedError, mend=mend)

@@ -18,6 +18,7 @@ from indexer.redact import Redactor
 from indexer.seal import Key
 from indexer.search import Found, Query, search
 from indexer.shelf import Shelf
+from indexer.vectors import Ranges
 from policies.decide import approach, permits
 from policies.errors import DependencyError, IntegrityError, QuarantineError
 from policies.manifest import Source, parse
@@ -45,6 +46,7 @@ class Opened:
     generation: Generation
     permits: tuple[Permit, ...]
     hidden: frozenset[DocumentId]
+    visible: Ranges
 
     def classes(self) -> tuple[ClassId, ...]:
         """The visibility classes that the permits open."""
@@ -52,15 +54,14 @@ class Opened:
 
     def scope(self) -> str:
         """Names what is visible: the same for as long as it is the same."""
-        return self.generation.scope(self.generation.visible(self.permits, self.hidden))
+        return self.generation.scope(self.visible)
 
     def readable(self) -> frozenset[DocumentId]:
         """The documents that the permits open."""
-        rows = self.generation.visible(self.permits, self.hidden)
         return frozenset(
             member.document
             for member in self.generation.members()
-            if any(first <= member.start < last for first, last in rows)
+            if any(first <= member.start < last for first, last in self.visible)
         )
 
 
@@ -116,11 +117,12 @@ class Lookup:
             return Reason.RESTRICTED
         find = partial(serving.entombed, session, self.keyring, generation)
         hidden |= self.shelf.entombed(generation, self.keyring.burial_count(), find)
-        if not generation.visible(granted, hidden):
+        visible = generation.visible(granted, hidden)
+        if not visible:
             # As if the documents were not there: nothing of the question is redacted or looked up for it.
             return Reason.NOTHING_TO_SHOW
         self._pseudonym_key(source.name)
-        return Opened(source=source, generation=generation, permits=granted, hidden=hidden)
+        return Opened(source=source, generation=generation, permits=granted, hidden=hidden, visible=visible)
 
     def look(self, opened: Opened, question: Question, *, k: int) -> Found:
         """Search one source within its permits. The question is redacted as the documents were.

@@ -30,6 +30,7 @@ from indexer.generation import (
     dump_inventory,
     microseconds_of,
 )
+from indexer.home import sync_folder
 from indexer.keyring import KeyId, Keyring
 from indexer.seal import Key
 from indexer.tables import DocumentState
@@ -200,7 +201,8 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
         superseded = revisions.superseded(session, source.name)
         unnamed: frozenset[KeyId] = frozenset()
         # Nor where an order stands: it may be about a version that this catalog, restored, does not name yet.
-        ordered = bool(orders.protected(session, keyring.database, source.name))
+        with keyring.database.reading() as kept:
+            ordered = bool(orders.standing(kept, source.name))
         if not ordered and (anchor is None or ledger.holds(session, anchor)):
             unnamed = keyring.document_key_ids(source.name) - revisions.ids(session) - joblog.keys(session)
     # Removed while writing: a process that takes over from this one waits for the end of that, so it is nobody else's.
@@ -210,7 +212,7 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
             for path in folder.iterdir():
                 if path.name != serving:
                     _remove(path)
-            _sync_folder(folder)
+            sync_folder(folder)
     # The keys first: rows without a key are found and forgotten the next time, a key without a row would stay. With
     # them those that a killed process made for a document and did not come to store; not where the catalog is an older
     # one, restored, for that one names fewer keys than are needed.
@@ -293,14 +295,6 @@ def _settle(temporary: Path, final: Path) -> None:
         with path.open("rb") as file:
             os.fsync(file.fileno())
     for folder in [temporary, *(path for path in temporary.rglob("*") if path.is_dir())]:
-        _sync_folder(folder)
+        sync_folder(folder)
     temporary.rename(final)
-    _sync_folder(final.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(final.parent)

@@ -1,6 +1,7 @@
 """The home: the one folder where everything Penstock keeps lies, except the master key."""
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,3 +97,12 @@ def find(root: Path) -> Home:
             mend="Use the Penstock that made it, or make a new home and sync the sources again.",
         )
     return Home(root=root, store_region=region)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, as they are now."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Protocol, TypeVar
 
+from connectors.offers import only
 from indexer.master import MasterKey
 from indexer.seal import KEY_BYTES, Key
 from policies.errors import DependencyError, PenstockError, SettingsError
@@ -63,22 +64,8 @@ def choose(name: str, offers: Sequence[EntryPoint]) -> EntryPoint:
     Raises:
         SettingsError: there is none, or more than one: which of them opens a keyring must not depend on their order.
     """
-    found = [offer for offer in offers if offer.name == name]
-    match found:
-        case [offer]:
-            return offer
-        case []:
-            known = ", ".join(sorted({offer.name for offer in offers})) or "none"
-            raise SettingsError(
-                f"No key service is called {name!r}.",
-                mend=f"Install the package that offers it, or name one of these in PENSTOCK_KMS: {known}.",
-            )
-        case _:
-            rivals = ", ".join(sorted(offer.value for offer in found))
-            raise SettingsError(
-                f"More than one installed package offers the key service {name!r}: {rivals}.",
-                mend="Uninstall all but one of them.",
-            )
+    mend = "Install the package that offers it, or name one of these in PENSTOCK_KMS"
+    return only(name, offers, what="key service", refusal=SettingsError, mend=mend)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from indexer.home import sync_folder
 from indexer.seal import Key, new_key, seal, unseal
 from policies.errors import IntegrityError, SettingsError
 
@@ -73,18 +74,10 @@ def create_master_key(path: Path) -> Key:
             file.write(base64.b64encode(key) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise SettingsError(
             f"No master key can be written to {str(path)!r} ({type(error).__name__}).",
             mend="Name a new file in a folder you own, on a disk that is not full.",
         ) from error
     return key
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

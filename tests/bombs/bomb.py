@@ -4,11 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-MAX_CPU_S = 20.0
-"""Processor time a child may spend: chosen, two thirds of the 30 s a file may take.
-
-The longest, a page of one word, took 8 to 11 s from day to day on one machine.
-"""
+MAX_CPU_S = 10.0
+"""What a child may spend on a bomb, in seconds of processor time."""
 CANARY_FILE = "/etc/passwd"
 CANARY_TEXT = "root:"
 """What stands in the canary file of every Unix, and must stand in nothing that is read."""
