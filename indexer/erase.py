@@ -33,6 +33,7 @@ from policies.purge import (
     WHOLE_DOCUMENT,
     Check,
     ErasureRequest,
+    KeptDocument,
     PurgeKind,
     PurgePlan,
     Receipt,
@@ -66,8 +67,15 @@ class _Task:
     reference: str
     planned_at: str
     versions: dict[DocumentId, str]
+    kept: tuple[KeptDocument, ...]
     keys: tuple[KeyId, ...]
     passages: int
+
+    @staticmethod
+    def load(plan: str) -> "_Task":
+        """Read it from the row that keeps it."""
+        plain = json.loads(plan)
+        return _Task(**plain | {"kept": tuple(KeptDocument(**one) for one in plain["kept"])})
 
 
 def purge(workshop: Workshop, source: Source, *, actor: str) -> tuple[str, ...]:
@@ -141,7 +149,7 @@ def _settle_planned(workshop: Workshop, source: Source, *, actor: str) -> None:
         rows = session.connection().execute(select(_PURGE.c.id, _PURGE.c.plan).where(planned)).all()
     for row in rows:
         if workshop.keyring.entombed(row.id):
-            _tombstone(workshop, source, row.id, _Task(**json.loads(row.plan)), actor=actor)
+            _tombstone(workshop, source, row.id, _Task.load(row.plan), actor=actor)
             continue
         with workshop.database.writing() as session:
             session.connection().execute(delete(_PURGE).where(_PURGE.c.id == row.id))
@@ -195,6 +203,7 @@ def _start(workshop: Workshop, source: Source, planned: PurgePlan, purge_id: str
         reference=planned.reference,
         planned_at=planned.at.isoformat(),
         versions={document: WHOLE_DOCUMENT if whole else current[document].version for document in ids},
+        kept=planned.kept,
         keys=tuple(revision.id for _, revision in held),
         passages=sum(revision.passages for _, revision in held),
     )
@@ -230,7 +239,7 @@ def _carry_on(workshop: Workshop, source: Source, purge_id: str, *, actor: str) 
     """Finish a purge whose documents have their tombstones; None where a restored catalog brought it back."""
     with workshop.database.reading() as session:
         row = session.get_one(PurgeRow, purge_id)
-        task, sealed = _Task(**json.loads(row.plan)), row.needles
+        task, sealed = _Task.load(row.plan), row.needles
     name = _needles_name(source.name, purge_id)
     key = workshop.keyring.held_needle_key(name)
     if key is None:
@@ -319,6 +328,7 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, task: _Task, need
         planned_at=task.planned_at,
         finished_at=now.isoformat(),
         documents=tuple(task.versions),
+        kept=task.kept,
         passages=task.passages,
         keys_destroyed=len(task.keys),
         files_scanned=files,

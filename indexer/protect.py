@@ -63,7 +63,7 @@ def place(
 
 
 def release(workshop: Workshop, hold: OrderId, *, by: str) -> Order:
-    """Release a hold, which takes two persons: the first call asks for it, that of another person ends it.
+    """Release a hold, which takes two persons: the first call asks for it, that of another within 30 days ends it.
 
     Raises:
         RefusedError: there is no such hold, or the same person asks again. ConflictError: it has ended.
@@ -71,7 +71,7 @@ def release(workshop: Workshop, hold: OrderId, *, by: str) -> Order:
     now = workshop.clock()
 
     def step(order: Order) -> Order:
-        if order.asked_by is None:
+        if not law.is_asked(order, now=now):
             return law.ask_release(order, by=by, now=now)
         return law.release(order, by=by, now=now)
 

@@ -24,8 +24,8 @@ from policies.orders import check_reference
 
 MIN_CHARS = 4
 """Chosen: what is shorter stands inside other words, and would erase what has nothing to do with the person."""
-_BETWEEN_WORDS = r"[\s_.+%-]+"
-"""Signs that stand for a space in names of files and addresses."""
+_BETWEEN_WORDS = r"[\s_.,+%-]+"
+"""Signs that stand for a space in names of files and addresses, and between a family name and a first one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,8 +42,8 @@ def find(
 ) -> tuple[Mention, ...]:
     """The documents of a source in which one of these values stands: a name, an address, a number. By document id.
 
-    Letter case and the spaces between words do not count; words are whole. The search is recorded with its reference
-    and what it found, and never with what was looked for.
+    Letter case, the signs between words and, in a name, which of them comes first do not count; words are whole. The
+    search is recorded with its reference and what it found, and never with what was looked for.
 
     Raises:
         RefusedError: a value is too short to tell anybody apart, or there is no reference.
@@ -95,12 +95,20 @@ def _pattern(workshop: Workshop, source: Source, values: Sequence[str]) -> re.Pa
                 f"What is looked for has fewer than {MIN_CHARS} letters and digits.",
                 mend="Give the whole name, address or number.",
             )
-        plain = _BETWEEN_WORDS.join(map(re.escape, words))
-        alternatives.add(rf"(?<![^\W_]){plain}(?![^\W_])")
+        for order in _orders(words):
+            plain = _BETWEEN_WORDS.join(map(re.escape, order))
+            alternatives.add(rf"(?<![^\W_]){plain}(?![^\W_])")
         alternatives |= {
             re.escape(_folded(pseudonym(entity, value, key=key))) for entity in ENTITIES if canonical(entity, value)
         }
     return re.compile("|".join(sorted(alternatives)))
+
+
+def _orders(words: Sequence[str]) -> list[Sequence[str]]:
+    """The words as given and, without digits among them, as a name may stand elsewhere: Doe, Jane Mary."""
+    if any(map(str.isdigit, "".join(words))):
+        return [words]
+    return [[*words[first:], *words[:first]] for first in range(len(words))]
 
 
 def _folded(text: str) -> str:

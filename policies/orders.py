@@ -6,7 +6,7 @@ document and shows it to nobody. Both outlive a catalog restored from before the
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
@@ -16,6 +16,9 @@ from policies.model import DocumentId, SourceName
 OrderId = NewType("OrderId", str)
 """Names one standing order: 24 hex digits."""
 MAX_REFERENCE_CHARS = 300
+ASK_LASTS = timedelta(days=30)
+"""How long a wish to release a hold waits for its second person. Chosen: long enough for a holiday, and too short for
+somebody to end what a stranger asked for in another year."""
 
 
 class OrderKind(StrEnum):
@@ -72,6 +75,11 @@ def check_reference(text: str, what: str) -> str:
     return plain
 
 
+def is_asked(hold: Order, *, now: datetime) -> bool:
+    """Whether somebody asked for a hold's release, and not too long ago for a second person to confirm it."""
+    return hold.asked_at is not None and now - hold.asked_at <= ASK_LASTS
+
+
 def ask_release(hold: Order, *, by: str, now: datetime) -> Order:
     """The hold with one person's wish to release it, which another person has to confirm.
 
@@ -86,13 +94,14 @@ def release(hold: Order, *, by: str, now: datetime) -> Order:
     """The hold, released by a second person.
 
     Raises:
-        ConflictError: it is no hold that stands, or nobody asked for its release.
+        ConflictError: it is no hold that stands, or nobody asked for its release lately.
         RefusedError: it is the same person who asked.
     """
     _check_stands(hold, OrderKind.HOLD)
-    if hold.asked_by is None:
+    if not is_asked(hold, now=now):
         raise ConflictError(
-            f"Nobody asked for the release of hold {hold.id}.", mend="Ask for it; another person then confirms."
+            f"Nobody asked for the release of hold {hold.id} within {ASK_LASTS.days} days.",
+            mend="Ask for it; another person then confirms.",
         )
     if by == hold.asked_by:
         raise RefusedError(

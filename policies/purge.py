@@ -127,7 +127,8 @@ class Check:
 class Receipt:
     """What was deleted, why, by whom, and which checks were made. Documents are named by their opaque ids.
 
-    `actor` is who asked for it. `finished_by` is who finished it, None where that is the same.
+    `actor` is who asked for it. `finished_by` is who finished it, None where that is the same. `kept` is what was to be
+    deleted as well, but for an order that stood when it was planned.
     """
 
     purge: str
@@ -141,6 +142,7 @@ class Receipt:
     planned_at: str
     finished_at: str
     documents: tuple[str, ...]
+    kept: tuple[KeptDocument, ...]
     passages: int
     keys_destroyed: int
     files_scanned: int

@@ -20,7 +20,7 @@ from gateway.cli.shell import (
 )
 from gateway.cli.sources import document_ids
 from policies.model import SourceName
-from policies.orders import Order, OrderId, OrderKind
+from policies.orders import ASK_LASTS, Order, OrderId, OrderKind
 
 if TYPE_CHECKING:
     from gateway.wiring import Installation
@@ -70,7 +70,8 @@ def release_hold(
     with installation(home) as opened:
         order = protect.release(opened.workshop(), OrderId(hold), by=proven(opened, key))
     if order.stands:
-        say(f"{order.asked_by} asked for the release of {order.id}. It stands until another person releases it too.")
+        second = f"another person releases it too, within {ASK_LASTS.days} days"
+        say(f"{order.asked_by} asked for the release of {order.id}. It stands until {second}.")
     else:
         say(f"Hold {order.id} is released by {order.ended_by}, as {order.asked_by} had asked for.")
 
@@ -169,7 +170,7 @@ def _row(order: Order) -> tuple[object, ...]:
     if not order.stands:
         state = f"ended {order.ended_at:%Y-%m-%d} by {order.ended_by}"
     elif order.asked_by:
-        state = f"stands; {order.asked_by} asked for its release"
+        state = f"stands; {order.asked_by} asked for its release on {order.asked_at:%Y-%m-%d}"
     documents = len(order.documents) or "all"
     return (order.id, order.source, documents, order.reference, f"{order.placed_at:%Y-%m-%d}", order.placed_by, state)
 

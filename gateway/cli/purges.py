@@ -95,15 +95,17 @@ def run(
         check_folder(receipt_dir, opened.home.root)
         with opened.database.reading() as session:
             described_source = described(catalog.require(session, SourceName(source)))
-            due = len(dues.plan(session, described_source, opened.keyring, now=clock()).documents)
-        if due:
-            confirm(f"Delete {due} documents of {source} for good?", yes=yes)
+            planned = dues.plan(session, described_source, opened.keyring, now=clock())
+        if planned.kept:
+            say(f"{len(planned.kept)} documents are due and stay, by an order: penstock purge plan {source}")
+        if planned.documents:
+            confirm(f"Delete {len(planned.documents)} documents of {source} for good?", yes=yes)
         if queue:
             _leave(opened, described_source.name, as_json=as_json)
             return
         signed = erase.purge(opened.workshop(), described_source, actor=operator())
     if not signed:
-        say("Nothing is due, so nothing was deleted.")
+        say("Nothing is to be deleted, so nothing was." if planned.kept else "Nothing is due, so nothing was deleted.")
     give(signed, receipt_dir, as_json=as_json)
 
 

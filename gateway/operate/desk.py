@@ -140,6 +140,8 @@ class Desk:
     def steer(self, operator: Operator, job: JobId, verb: Verb, *, key: str, request_id: str) -> Reply:
         """Pause, resume or cancel a job; 200 with the job, 404, or 409 where its state does not allow it.
 
+        An erasure is steered by those alone who have the role `privacy` as well, others get 403.
+
         Raises:
             RequestError: what `requests.claim` raises. DependencyError: nothing was decided; ask again.
         """
@@ -179,6 +181,9 @@ class Desk:
 
     def _steer(self, operator: Operator, job: JobId, verb: Verb, claimed: Claimed) -> Answered:
         found = self.job(job)
+        if found.kind is JobKind.ERASE:
+            # What a privacy officer asked for, for somebody who has a right to it.
+            check_role(operator, Role.PRIVACY)
         if claimed.again and found.state in _DONE[verb]:
             return self._answer(found)
         steer = {Verb.PAUSE: self.jobs.pause, Verb.RESUME: self.jobs.resume, Verb.CANCEL: self.jobs.cancel}[verb]

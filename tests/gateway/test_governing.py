@@ -249,6 +249,9 @@ def test_a_plan_of_a_purge_names_what_an_order_keeps(shell: Shell) -> None:
     assert planned["kept"] == [{"document": shell.id(OLD), "order": hold["id"], "kind": "hold"}]
     assert f"kept by the hold {hold['id']}" in shell.must("purge", "plan", SOURCE)
     assert erase.purge(shell.bench.workshop, shorter, actor=ACTOR) == ()
+    told = shell.run("purge", "run", SOURCE).stderr
+    assert "1 documents are due and stay, by an order" in told
+    assert "Nothing is to be deleted" in told
 
 
 # Erasure

@@ -57,14 +57,14 @@ def office(bench: Bench, source: Source) -> Iterator[Office]:
         yield made
 
 
-def post(office: Office, body: object, *, key: str = KEY_TEXT, who: str = "officer") -> Response:
+def post(office: Office, body: object, *, path: str = PURGES, key: str = KEY_TEXT, who: str = "officer") -> Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {
         "Authorization": f"Bearer {who}",
         "Idempotency-Key": f'"{key}"',
         "Content-Type": "application/json",
     }
-    return office.client.post(PURGES, content=content, headers=sent)
+    return office.client.post(path, content=content, headers=sent)
 
 
 def get(office: Office, path: str, *, who: str = "officer") -> Response:
@@ -363,6 +363,16 @@ def test_operators_see_the_job_of_an_erasure_without_what_it_is_about(office: Of
     shown = get(office, f"/v1/jobs/{asked.purge}", who="operator")
     assert (shown.json()["kind"], shown.json()["options"]) == ("erase", {})
     assert DSR not in shown.text
+
+
+def test_an_operator_who_is_no_officer_does_not_stop_an_erasure(office: Office) -> None:
+    asked = purge_of(post(office, erasure(office)), 202)
+    for verb in ("pause", "resume", "cancel"):
+        refused = post(office, {}, path=f"/v1/jobs/{asked.purge}/{verb}", key=verb, who="operator")
+        assert "role privacy" in problem_of(refused, 403, "forbidden").detail
+    assert office.job(asked.purge).state is JobState.QUEUED
+    office.gateway.callers = {"Bearer both": replace(ANN, roles=frozenset({Role.PRIVACY, Role.OPERATOR}))}
+    assert post(office, {}, path=f"/v1/jobs/{asked.purge}/cancel", who="both").status_code == 200
 
 
 def test_the_schema_describes_what_an_officer_sends_and_gets(office: Office) -> None:

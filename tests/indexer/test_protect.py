@@ -265,8 +265,10 @@ def test_an_order_that_is_placed_after_the_plan_stops_the_deletion(
     assert all(one.is_whole for one in there.values())
     assert bench.keyring.tombstones() == frozenset()
     (signed,) = erase.purge(bench.workshop, source, actor=ACTOR)
-    assert there["held.md"].is_whole
-    assert there["held.md"].document not in json.loads(signed)["receipt"]["documents"]
+    receipt, held = json.loads(signed)["receipt"], there["held.md"]
+    assert held.is_whole
+    assert held.document not in receipt["documents"]
+    assert [(one["document"], one["kind"]) for one in receipt["kept"]] == [(held.document, kind)]
     assert there["mail.eml"].is_gone
 
 

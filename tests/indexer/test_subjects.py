@@ -1,5 +1,6 @@
 import json
 import unicodedata
+from functools import partial
 
 import pytest
 from sqlalchemy import text as sql
@@ -61,6 +62,15 @@ def test_what_redaction_did_not_know_is_found_as_it_is_written_and_in_names(
     assert found.keys() == NAMED
     assert {name for name, mention in found.items() if mention.named} == NAMED - {"plain.md", "about.txt"}
     assert (found["plain.md"].passages, found["about.txt"].passages) == (1, 1)
+
+
+def test_it_does_not_matter_which_of_the_names_comes_first(bench: Bench) -> None:
+    source = bench.apply()
+    bench.origin.files = {"a.md": text("Letter", "To Xylander, Quentin, in haste."), "b.md": text("Tel", "34 12")}
+    bench.sync(source)
+    look = partial(subjects.find, bench.workshop, source, reference="DSR-1", actor=ACTOR)
+    assert [mention.document for mention in look([NAME])] == [bench.id(source, "a.md")]
+    assert look(["12 34"]) == ()
 
 
 def test_several_values_are_looked_for_at_once(bench: Bench, source: Source) -> None:

@@ -72,6 +72,15 @@ def test_a_hold_is_released_by_two_persons() -> None:
     assert released == replace(asked, ended_by="caller:bob", ended_at=LATER)
 
 
+def test_what_somebody_asked_for_lapses_when_nobody_confirms_it() -> None:
+    asked = orders.ask_release(HOLD, by="caller:ann", now=NOW)
+    last = NOW + timedelta(days=30)
+    assert orders.release(asked, by="caller:bob", now=last).ended_by == "caller:bob"
+    with pytest.raises(ConflictError, match=r"Nobody asked for the release of hold .* within 30 days"):
+        orders.release(asked, by="caller:bob", now=last + timedelta(microseconds=1))
+    assert orders.ask_release(asked, by="caller:bob", now=LATER).asked_by == "caller:bob"
+
+
 def test_nobody_releases_a_hold_alone() -> None:
     with pytest.raises(ConflictError, match="Nobody asked"):
         orders.release(HOLD, by="caller:bob", now=NOW)

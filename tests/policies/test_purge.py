@@ -16,6 +16,7 @@ from policies.purge import (
     OUT_OF_REACH,
     Check,
     ErasureRequest,
+    KeptDocument,
     PurgeKind,
     Receipt,
     check_exception,
@@ -39,6 +40,7 @@ RECEIPT = Receipt(
     planned_at="2026-11-21T12:00:00+00:00",
     finished_at="2026-11-21T12:01:00+00:00",
     documents=("d1", "d2"),
+    kept=(KeptDocument(document=DocumentId("d3"), order=OrderId("0" * 24), kind=OrderKind.HOLD),),
     passages=3,
     keys_destroyed=2,
     files_scanned=10,
@@ -67,6 +69,7 @@ def genuine(signed: str, public_key: bytes = PUBLIC) -> bool:
 def test_a_receipt_is_json_that_says_everything_and_what_is_out_of_reach(signed: str) -> None:
     content = json.loads(signed)["receipt"]
     assert content["documents"] == ["d1", "d2"]
+    assert content["kept"] == [{"document": "d3", "order": "0" * 24, "kind": "hold"}]
     assert content["checks"] == [{"what": "documents in the catalog", "searched": 2, "found": 0}]
     assert content["out_of_reach"] == list(OUT_OF_REACH)
     assert set(content) == set(Receipt.__slots__)
@@ -97,7 +100,7 @@ def paths(value: Any, *above: str | int) -> list[tuple[str | int, ...]]:  # noqa
 
 def test_a_change_to_any_field_of_a_receipt_shows(signed: str) -> None:
     places = paths(json.loads(signed)["receipt"])
-    assert len(places) == 19 + len(OUT_OF_REACH)
+    assert len(places) == 22 + len(OUT_OF_REACH)
     for *above, last in places:
         plain = json.loads(signed)
         at = plain["receipt"]

@@ -238,9 +238,9 @@ class History(Beside):
         if order.kind == "restriction":
             protect.lift(workshop, OrderId(named), by=by, notice="NOTE-1")
             del self.model.orders[named]
-        elif not order.asked_by:
+        elif not order.is_asked(self.model.now):
             protect.release(workshop, OrderId(named), by=by)
-            self.model.orders[named] = replace(order, asked_by=by)
+            self.model.orders[named] = replace(order, asked_by=by, asked_at=self.model.now)
         elif not self._refused(order.asked_by == by, lambda: protect.release(workshop, OrderId(named), by=by)):
             del self.model.orders[named]
 

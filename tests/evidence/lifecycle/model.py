@@ -67,6 +67,11 @@ class Order:
     kind: str
     names: frozenset[str]
     asked_by: str = ""
+    asked_at: datetime | None = None
+
+    def is_asked(self, now: datetime) -> bool:
+        """Whether a second person may end it by now."""
+        return self.asked_at is not None and now <= self.asked_at + timedelta(days=30)
 
 
 @dataclass(kw_only=True)
