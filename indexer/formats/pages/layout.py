@@ -24,7 +24,7 @@ _MIN_REPEATS = 3
 
 _TERMINAL = re.compile(r"[.!?:;»”\"')\]]\s*$")
 _BULLET = re.compile(r"(?:[•‣▪◦·●■–*-]|\(?[0-9]{1,3}[.)]|\(?[a-zA-Z][.)])\s")
-_HYPHENATED = re.compile("(\\w+)\ufffe(\\w+)")  # PDFium's mark for a hyphen at the end of a line
+_HYPHENATED = re.compile("\\b(\\w+)\ufffe(\\w+)")  # PDFium's mark for a hyphen at the end of a line
 _DIGITS = re.compile(r"\d+")
 _LEADERS = re.compile(r"\s?(?:\.\s?){4,}")
 
