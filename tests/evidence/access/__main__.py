@@ -32,6 +32,7 @@ OF_THE_STATE = frozenset(
         Reason.NOT_INDEXED,
         Reason.ERASED,
         Reason.ON_HOLD,
+        Reason.NOTHING_TO_SHOW,
     }
 )
 """Reasons that come from what is there, not from a decision over it."""
