@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from indexer import catalog, joblog, lexicon, orders, revisions, vectors
+from indexer import catalog, custody, lexicon, orders, revisions, vectors
 from indexer.analyse import analyser_version
 from indexer.carry import Making, gather
 from indexer.database import Database, batched
@@ -200,11 +200,8 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
         serving = catalog.require(session, source.name).generation
         superseded = revisions.superseded(session, source.name)
         unnamed: frozenset[KeyId] = frozenset()
-        # Nor where an order stands: it may be about a version that this catalog, restored, does not name yet.
-        with keyring.database.reading() as kept:
-            ordered = bool(orders.standing(kept, source.name))
-        if not ordered and (anchor is None or ledger.holds(session, anchor)):
-            unnamed = keyring.document_key_ids(source.name) - revisions.ids(session) - joblog.keys(session)
+        if anchor is None or ledger.holds(session, anchor):
+            unnamed = custody.unnamed_keys(session, keyring, source.name)
     # Removed while writing: a process that takes over from this one waits for the end of that, so it is nobody else's.
     # In small transactions: while one lasts, no answer can be recorded.
     with database.writing():

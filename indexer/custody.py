@@ -1,4 +1,4 @@
-"""Whether the audit is whole: its chain, and the signed heads that the keyring holds of it."""
+"""What catalog and keyring say of each other: whether the audit is whole, and which keys nothing names."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from indexer import orders
-from indexer.keyring import Keyring
+from indexer import joblog, orders, revisions
+from indexer.keyring import KeyId, Keyring
 from policies import ledger
 from policies.errors import IntegrityError
 from policies.ledger import Head, Problem
-from policies.model import Action
+from policies.model import Action, SourceName
 
 _TOMBSTONED = Action.PURGE_TOMBSTONED
 _ORDERED = (Action.HOLD_PLACED, Action.RESTRICTION_PLACED)
@@ -46,6 +46,17 @@ def require(session: Session, keyring: Keyring) -> None:
     """
     for problem in _older_keyring(session, keyring):
         raise older_keyring(f"record {problem.sequence} of the audit")
+
+
+def unnamed_keys(session: Session, keyring: Keyring, source: SourceName | None = None) -> frozenset[KeyId]:
+    """The document keys, of one source or of all, that nothing names: of versions that came to nothing.
+
+    None of a source on which an order stands: it may be about a version that this catalog, restored, does not name yet.
+    """
+    with keyring.database.reading() as kept:
+        ordered = orders.sources(kept)
+    spared = (keyring.document_key_ids(name) for name in ordered)
+    return keyring.document_key_ids(source).difference(revisions.ids(session), joblog.keys(session), *spared)
 
 
 def older_keyring(what: str) -> IntegrityError:

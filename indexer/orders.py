@@ -58,6 +58,12 @@ def listing(session: Session, *, kind: OrderKind, source: SourceName | None = No
     return tuple(map(_order, session.connection().execute(statement)))
 
 
+def sources(session: Session) -> frozenset[SourceName]:
+    """The sources on which an order is in force."""
+    found = select(_ORDER.c.source).where(_ORDER.c.ended_at.is_(None)).distinct()
+    return frozenset(map(SourceName, session.connection().execute(found).scalars()))
+
+
 def ids(session: Session) -> frozenset[OrderId]:
     """Every order there ever was."""
     return frozenset(map(OrderId, session.connection().execute(select(_ORDER.c.id)).scalars()))

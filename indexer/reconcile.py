@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from sqlmodel import Session
 
-from indexer import catalog, joblog, revisions
+from indexer import catalog, custody, joblog, revisions
 from indexer.custody import audited
 from indexer.generation import Generation
 from indexer.tables import DocumentState
@@ -93,7 +93,8 @@ def verify(workshop: Workshop) -> tuple[Finding, ...]:
 def repair(workshop: Workshop, findings: Sequence[Finding], *, actor: str) -> None:
     """Mend what can be mended: rebuild the indexes of sources with a finding, destroy keys that nothing names.
 
-    No key is destroyed while the catalog is damaged or its audit does not hold: it may be an older one, restored.
+    No key is destroyed while the catalog is damaged or its audit does not hold, for it may be an older one, restored.
+    None is of a source on which an order stands.
 
     Raises:
         ConflictError: a sync or a purge is at work.
@@ -110,8 +111,7 @@ def repair(workshop: Workshop, findings: Sequence[Finding], *, actor: str) -> No
         if not any(finding.fault in (Fault.DATABASE, Fault.AUDIT) for finding in findings):
             # A catalog that is damaged, or older than its audit's anchors, names fewer keys than are needed.
             with workshop.database.writing() as session:
-                orphaned = workshop.keyring.document_key_ids() - revisions.ids(session) - joblog.keys(session)
-                workshop.keyring.destroy(keys=orphaned)
+                workshop.keyring.destroy(keys=custody.unnamed_keys(session, workshop.keyring))
 
 
 def _audit(workshop: Workshop, session: Session) -> Iterator[Finding]:
@@ -125,7 +125,7 @@ def _keys(workshop: Workshop, session: Session) -> Iterator[Finding]:
         yield Finding(
             fault=Fault.KEY_MISSING, source="", what=f"revision {revision} cannot be read: sync its source again"
         )
-    for key in sorted(keys - known):
+    for key in sorted(custody.unnamed_keys(session, workshop.keyring)):
         yield Finding(fault=Fault.KEY_ORPHANED, source="", what=f"key {key}")
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text as sql
 
-from indexer import catalog
+from indexer import catalog, protect
 from indexer.generation import MANIFEST
 from indexer.reconcile import REPAIRABLE, Fault, Finding, repair, verify
 from policies.errors import ConflictError
 from policies.manifest import Source
+from policies.model import SourceName
+from policies.orders import OrderKind
 from tests import catalogs
 from tests.indexer.workbench import ACTOR, NOW, Bench, text
 from tests.policies import handbook
@@ -204,6 +206,29 @@ def test_no_key_is_destroyed_while_the_catalog_cannot_be_believed(bench: Bench, 
     assert orphan in bench.keyring.document_key_ids()
     repair(bench.workshop, findings, actor=ACTOR)
     assert orphan not in bench.keyring.document_key_ids()
+
+
+@pytest.mark.parametrize("kind", OrderKind)
+def test_no_key_of_a_source_under_an_order_is_destroyed_or_told_of(
+    bench: Bench, source: Source, kind: OrderKind
+) -> None:
+    order = protect.place(bench.workshop, kind, source.name, [], reference="LIT-1", by=ACTOR)
+    unnamed, _ = bench.keyring.new_document_key(source.name)
+    elsewhere, _ = bench.keyring.new_document_key(SourceName("another"))
+    findings = verify(bench.workshop)
+    assert [finding.what for finding in findings] == [f"key {elsewhere}"]
+    repair(bench.workshop, findings, actor=ACTOR)
+    bench.workshop.rebuild(source, actor=ACTOR)
+    assert bench.keyring.document_key_ids() >= {unnamed}
+    assert elsewhere not in bench.keyring.document_key_ids()
+    for by in ("caller:ann", "caller:bob"):
+        if kind is OrderKind.HOLD:
+            protect.release(bench.workshop, order.id, by=by)
+    if kind is OrderKind.RESTRICTION:
+        protect.lift(bench.workshop, order.id, by=ACTOR, notice="a letter")
+    assert faults(bench) == {Fault.KEY_ORPHANED}
+    bench.workshop.rebuild(source, actor=ACTOR)
+    assert unnamed not in bench.keyring.document_key_ids()
 
 
 @pytest.mark.only("sqlite")
