@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, SQLModel, create_engine
 
+from policies import ledger
 from policies.errors import AuditError, RefusedError
 from policies.ledger import (
     GENESIS,
@@ -18,6 +20,7 @@ from policies.ledger import (
     at,
     check,
     current_head,
+    holds,
     of,
     records,
     verify,
@@ -191,6 +194,23 @@ def test_bytes_that_are_no_text_any_more_are_found_and_placed(session: Session, 
     assert check(session, [head_of(chain[-1])]) == ()
     session.connection().execute(text("UPDATE audit SET actor = CAST(x'ff' AS TEXT) WHERE sequence = 3"))
     assert [problem.sequence for problem in check(session, [])] == [3]
+
+
+def test_a_database_that_is_away_is_no_finding(chain: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(_: Session) -> Iterator[Record]:
+        yield chain[0]
+        raise OperationalError("SELECT", {}, Exception("the server closed the connection"))
+
+    monkeypatch.setattr(ledger, "records", away)
+    with pytest.raises(OperationalError, match="closed the connection"):
+        check(Session(), [])
+
+
+def test_a_chain_holds_the_records_that_it_has(session: Session, chain: list[Record]) -> None:
+    head = at(session, len(chain))
+    assert holds(session, head)
+    assert not holds(session, replace(head, hash="0" * 64))
+    assert not holds(session, Head(sequence=len(chain) + 1, hash=head.hash))
 
 
 @pytest.mark.parametrize("sequence", [0, -1])

@@ -14,12 +14,14 @@ from policies.model import DocumentId, PolicyHash, SourceName
 from policies.orders import Order, OrderId, OrderKind
 from policies.purge import (
     OUT_OF_REACH,
+    WHOLE_DOCUMENT,
     Check,
     ErasureRequest,
     KeptDocument,
     PurgeKind,
     Receipt,
     check_exception,
+    is_entombed,
     is_genuine,
     kept,
     sign,
@@ -47,6 +49,13 @@ RECEIPT = Receipt(
     bytes_scanned=1000,
     checks=(Check(what="documents in the catalog", searched=2, found=0),),
 )
+
+
+@pytest.mark.parametrize("tombstones", [{("d1", "v1")}, {("d1", WHOLE_DOCUMENT)}])
+def test_what_was_purged_does_not_come_back(tombstones: set[tuple[DocumentId, str]]) -> None:
+    assert is_entombed(tombstones, DocumentId("d1"), "v1")
+    assert is_entombed(tombstones, DocumentId("d1"), "v2") == (("d1", WHOLE_DOCUMENT) in tombstones)
+    assert not is_entombed(tombstones, DocumentId("d2"), "v1")
 
 
 def verifier(public_key: bytes, message: bytes, signature: bytes) -> bool:
