@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from sqlmodel import Session
 
-from indexer import catalog, custody, joblog, revisions
+from indexer import catalog, custody, joblog, revisions, serving
 from indexer.custody import audited
 from indexer.generation import Generation
 from indexer.tables import DocumentState
@@ -146,8 +146,11 @@ def _index(workshop: Workshop, session: Session, registered: catalog.Registratio
     }
     for revision in sorted(entombed):
         yield Finding(fault=Fault.DOCUMENT_ENTOMBED, source=registered.name, what=f"revision {revision}")
-    # What was purged, or has no key, is told of as that.
-    wanted = (indexed - entombed) & workshop.keyring.document_key_ids(registered.name)
+    restricted = serving.restricted(workshop.keyring.database, registered.name, documents)
+    waiting = {document.revision.id for document in documents if document.id in restricted}
+    # What was purged, or has no key, is told of as that. What is restricted is shown to nobody, and no sync makes it
+    # fit for the index of a manifest that has changed meanwhile.
+    wanted = (indexed - entombed - waiting) & workshop.keyring.document_key_ids(registered.name)
     if registered.generation is None or registered.generation_digest is None:
         if indexed:
             yield Finding(fault=Fault.INDEX_MISSING, source=registered.name, what="no index was published")

@@ -1,23 +1,21 @@
 """Putting a manifest in force: what it would change, and the change itself."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from indexer import catalog, orders
+from indexer import catalog, orders, serving
 from indexer.content import open_description
 from indexer.keyring import Keyring
 from indexer.tables import DocumentState
 from indexer.workshop import Workshop
 from policies import globs, ledger, plan
-from policies import orders as law
 from policies.decide import conflicts, permits
 from policies.manifest import Source, parse
 from policies.manifest.clauses import Transfer
-from policies.model import Access, Action, AuditEvent, Caller, ClassId, Deny, DocumentId, Gap, Permit, SourceName
-from policies.orders import OrderKind
+from policies.model import Access, Action, AuditEvent, Caller, ClassId, Deny, DocumentId, Gap, Permit
 from policies.residency import lapsed, may_serve
 from policies.retention import passed
 
@@ -62,7 +60,7 @@ def effect(workshop: Workshop, source: Source, *, callers: Sequence[Caller]) -> 
         old = parse(registered.manifest, path=str(registered.manifest_path)) if registered else None
         documents = catalog.documents(session, source.name) if registered else {}
         spared = orders.protected(session, workshop.keyring.database, source.name)
-    restricted = _restricted(workshop.keyring, source.name, documents.values())
+    restricted = serving.restricted(workshop.keyring.database, source.name, documents.values())
     indexed = [document for document in documents.values() if document.state is DocumentState.INDEXED]
     before = {document.id: document.access for document in indexed}
     after = _accesses(workshop.keyring, source, indexed)
@@ -203,12 +201,6 @@ def _readable(
     classes = {ClassId(str(number)): access for number, access in enumerate(numbers)}
     decided = permits(caller=caller, purpose=purpose, source=source, classes=classes, node=workshop.node, now=now)
     return sum(numbers[access] for name, access in classes.items() if isinstance(decided[name], Permit))
-
-
-def _restricted(keyring: Keyring, source: SourceName, documents: Iterable[catalog.Document]) -> frozenset[DocumentId]:
-    with keyring.database.reading() as session:
-        standing = orders.standing(session, source, kind=OrderKind.RESTRICTION)
-    return frozenset(document.id for document in documents if law.standing(standing, document.id, document.parent))
 
 
 def _is_due(source: Source, document: catalog.Document, now: datetime) -> bool:

@@ -1,14 +1,16 @@
 """What a retrieval reads of the catalog. Each statement is built once: building one costs as much as running it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import bindparam, or_, select
 from sqlmodel import Session, SQLModel
 
 from indexer import orders
+from indexer.catalog import Document
 from indexer.database import MAX_VARIABLES, Database, batched
 from indexer.generation import Generation
 from indexer.keyring import KeyId, Keyring
+from policies import orders as law
 from policies.model import DocumentId, SourceName
 from policies.orders import OrderKind
 from policies.purge import is_entombed
@@ -40,6 +42,13 @@ def unseen(session: Session, keyring: Database, source: SourceName) -> frozenset
         return None
     restricted = frozenset[DocumentId]().union(*(order.documents for order in restrictions))
     return hidden(session, source) | with_parts(session, source, restricted)
+
+
+def restricted(keyring: Database, source: SourceName, documents: Iterable[Document]) -> frozenset[DocumentId]:
+    """Those of a source's documents whose processing is restricted. They stay as they are, whatever becomes of them."""
+    with keyring.reading() as keys:
+        standing = orders.standing(keys, source, kind=OrderKind.RESTRICTION)
+    return frozenset(document.id for document in documents if law.standing(standing, document.id, document.parent))
 
 
 def entombed(session: Session, keyring: Keyring, generation: Generation) -> frozenset[DocumentId]:

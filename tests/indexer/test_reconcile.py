@@ -231,6 +231,19 @@ def test_no_key_of_a_source_under_an_order_is_destroyed_or_told_of(
     assert unnamed not in bench.keyring.document_key_ids()
 
 
+def test_what_is_restricted_and_fits_no_index_any_more_is_no_finding_until_that_is_lifted(
+    bench: Bench, source: Source
+) -> None:
+    order = protect.place(bench.workshop, OrderKind.RESTRICTION, source.name, [], reference="DSR-1", by=ACTOR)
+    by_creation = bench.apply(("from: modified", "from: created"))
+    bench.sync(by_creation)
+    assert verify(bench.workshop) == ()
+    protect.lift(bench.workshop, order.id, by=ACTOR, notice="a letter")
+    assert faults(bench) == {Fault.DOCUMENT_NOT_INDEXED}
+    bench.sync(by_creation)
+    assert verify(bench.workshop) == ()
+
+
 @pytest.mark.only("sqlite")
 @pytest.mark.usefixtures("source")
 @pytest.mark.parametrize("column", ["at", "actor", "objects", "detail", "previous", "hash"])
