@@ -277,7 +277,8 @@ class Taker:
 
     def _refusal(self, known: catalog.Document | None, item: SourceDocument) -> Reason | None:
         now = self._workshop.clock()
-        ingested = known.revision.ingested if known else now
+        # Of one that was never taken in, what comes now is new.
+        ingested = known.revision.ingested if known and known.state is DocumentState.INDEXED else now
         anchor = self._source.anchor(created=item.created, modified=item.modified, ingested=ingested)
         refusal = admit(source=self._source, anchor=anchor, node=self._workshop.node, now=now)
         return refusal.reason if refusal else None

@@ -150,6 +150,21 @@ def test_lifted_it_comes_back_by_the_next_sync(bench: Bench, source: Source) -> 
     assert bench.served(source) == {bench.id(source, LETTER), bench.id(source, OTHER)}
 
 
+def test_it_is_lifted_in_a_catalog_that_knows_nothing_of_the_erasure(
+    bench: Bench, source: Source, tmp_path: Path
+) -> None:
+    bench.database.checkpoint()
+    catalogs.copy(bench.home.catalog, tmp_path / "backup.db")
+    erase_(bench, source, LETTER)
+    bench.database.close()
+    catalogs.copy(tmp_path / "backup.db", bench.home.catalog)
+    with opened(bench.home.root, origin=bench.origin, first_id=100) as restored:
+        letter = restored.id(source, LETTER)
+        tombstones.lift(restored.workshop, source.name, letter, reference="DSR-2026-040", actor=ACTOR)
+        restored.sync(source)
+        assert letter in restored.served(source)
+
+
 def test_what_was_not_erased_cannot_be_lifted(bench: Bench, source: Source) -> None:
     bench.clock.forward(timedelta(days=3650))
     erase.purge(bench.workshop, source, actor=ACTOR)

@@ -539,6 +539,17 @@ def test_content_with_a_tombstone_does_not_come_back_and_another_version_does(be
     assert leave in bench.served(source)
 
 
+def test_what_could_not_be_read_counts_from_the_day_when_it_can(bench: Bench) -> None:
+    kept_30_days = bench.apply(("{period: P2Y, from: modified}", "{period: P30D, from: ingested}"))
+    bench.origin.files = {"locked.md": File(content=b"!encrypted")}
+    bench.sync(kept_30_days)
+    bench.clock.forward(timedelta(days=200))
+    bench.origin.files["locked.md"] = text("Open", "It can be read by now.")
+    assert bench.sync(kept_30_days).reasons == {}
+    (document,) = bench.documents(kept_30_days).values()
+    assert (document.state, document.revision.ingested) == (DocumentState.INDEXED, bench.clock())
+
+
 def test_not_even_the_name_is_kept_of_what_nobody_may_look_at_any_more(bench: Bench, source: Source) -> None:
     bench.origin.files = handbook_files() | {"locked.md": File(content=b"!encrypted")}
     bench.sync(source)

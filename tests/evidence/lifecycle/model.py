@@ -173,7 +173,7 @@ class Model:
 
     def _refused(self, name: str) -> str:
         known, file = self.taken.get(name), self.origin[name]
-        ingested = known.ingested if known else self.now
+        ingested = known.ingested if known and not known.fault else self.now
         present = _entry(file, ingested)
         anchor = self._anchor(present)
         if anchor is None or anchor > self.now + SKEW:
