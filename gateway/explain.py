@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from gateway.lookup import dated, source_of
+from gateway.lookup import dated
 from indexer import catalog, orders
 from indexer.catalog import Document, Registration
 from indexer.keyring import Keyring
@@ -19,7 +19,7 @@ from indexer.tables import DocumentState
 from policies import orders as law
 from policies.decide import PASSES, SENTENCES, Rule, chain
 from policies.errors import IntegrityError
-from policies.manifest import Source
+from policies.manifest import Source, parse
 from policies.model import Caller, DocumentFacts, DocumentId, Node, Reason
 from policies.orders import Order, OrderKind
 from policies.purge import WHOLE_DOCUMENT
@@ -58,7 +58,7 @@ class Explainer:
         now: datetime,
     ) -> tuple[Explained, ...]:
         """Every step for this caller and purpose, as things are now; without a document, those of the source."""
-        source = source_of(registered.manifest)
+        source = parse(registered.manifest, path="catalog")
         found = catalog.documents(session, source.name).get(document) if document else None
         held = self._of_index(session, registered, document, found) if document else None
         # Of a document that is not there the rest of the chain would tell nothing.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ from policies.errors import DependencyError, IntegrityError, QuarantineError
 from policies.manifest import Source, parse
 from policies.model import Access, Caller, ClassId, DocumentId, Node, Permit, Reason, SourceName
 
-MANIFESTS_KEPT = 1024
 _MAY_PASS = frozenset({"redaction_timeout", "timeout", "crashed", "out_of_memory"})
 
 
@@ -97,7 +96,7 @@ class Lookup:
         Raises:
             UnavailableError: the source's index cannot be searched, or was replaced meanwhile.
         """
-        source = source_of(registered.manifest)
+        source = parse(registered.manifest, path="catalog")
         refusal = approach(caller=caller, purpose=purpose, source=source, node=self.node, now=now)
         if refusal is not None:
             # Before the index is touched: what is wrong with it is no business of callers who may not ask it.
@@ -179,9 +178,3 @@ class Lookup:
 def dated(access: Access, registered: catalog.Registration) -> Access:
     """Rules of the origin as old as its last mirror, of which an index knows nothing; those of a manifest unchanged."""
     return access if access.as_of is None else replace(access, as_of=registered.mirrored_at or access.as_of)
-
-
-@lru_cache(maxsize=MANIFESTS_KEPT)
-def source_of(manifest: str) -> Source:
-    """The source that a registered manifest describes. Pure, so that keeping it is safe."""
-    return parse(manifest, path="catalog")

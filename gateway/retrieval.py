@@ -14,7 +14,7 @@ from gateway.answer import NOTHING_VISIBLE, Answer, CitedPassage, Confidence, Re
 from gateway.confidence import Model, features
 from gateway.guardrail import decide
 from gateway.identity import Identity
-from gateway.lookup import Lookup, Opened, Question, UnavailableError, source_of
+from gateway.lookup import Lookup, Opened, Question, UnavailableError
 from indexer import calibrations, catalog, serving
 from indexer.content import open_description, open_text
 from indexer.database import Database
@@ -22,6 +22,7 @@ from indexer.seal import Key
 from indexer.search import Found, Hit
 from policies import ledger
 from policies.errors import AuditError, ConflictError, DependencyError, IntegrityError
+from policies.manifest import parse
 from policies.model import (
     Action,
     AuditEvent,
@@ -90,7 +91,7 @@ class Retrieval:
         visible: list[VisibleSource] = []
         with self.database.reading() as session:
             for registered in catalog.registrations(session):
-                source = source_of(registered.manifest)
+                source = parse(registered.manifest, path="catalog")
                 purposes = frozenset(
                     purpose
                     for purpose in source.policy.purposes

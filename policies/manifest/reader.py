@@ -1,5 +1,6 @@
 """From a manifest file to a Source."""
 
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -9,6 +10,8 @@ from policies.manifest.mends import explain
 from policies.manifest.source import Source
 from policies.yamldoc import MAX_BYTES, Document, read, too_large
 
+MANIFESTS_KEPT = 1024
+"""Manifests whose sources are remembered: reading one takes milliseconds, and every question needs it."""
 JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -43,8 +46,9 @@ def read_text(path: Path) -> str:
         raise ManifestError("The file is not UTF-8.", mend="Save it as UTF-8.", path=str(path), line=line) from error
 
 
+@lru_cache(maxsize=MANIFESTS_KEPT)
 def parse(text: str, *, path: str) -> Source:
-    """The source that the text of a manifest describes; `path` only names it in errors.
+    """The source that the text of a manifest describes; `path` only names it in errors. Pure, and kept: it is frozen.
 
     Raises:
         ManifestError: it does not load, with line, key and mend of the first problem.
