@@ -21,7 +21,6 @@ from policies.decide import PASSES, SENTENCES, Rule, chain
 from policies.errors import IntegrityError
 from policies.manifest import Source, parse
 from policies.model import Caller, DocumentFacts, DocumentId, Node, Reason
-from policies.orders import Order, OrderKind
 from policies.purge import WHOLE_DOCUMENT
 from policies.retention import due
 
@@ -89,7 +88,7 @@ class Explainer:
                 code = Reason.NO_GENERATION
         except IntegrityError:
             code = Reason.INDEX_UNAVAILABLE
-        whole = any(not order.documents for order in _restrictions(self.keyring, registered))
+        whole = any(not order.documents for order in orders.restrictions(self.keyring.database, registered.name))
         restricted = Reason.RESTRICTED if whole else None
         return (
             Explained(step=INDEX, code=code, sentence=SENTENCES[code] if code else sentence, facts=""),
@@ -125,13 +124,8 @@ class Explainer:
         return held and document.state is DocumentState.INDEXED and document.id not in hidden(session, registered.name)
 
 
-def _restrictions(keyring: Keyring, registered: Registration) -> tuple[Order, ...]:
-    with keyring.database.reading() as session:
-        return orders.standing(session, registered.name, kind=OrderKind.RESTRICTION)
-
-
 def _facts(keyring: Keyring, registered: Registration, source: Source, document: Document) -> DocumentFacts:
-    revision, restrictions = document.revision, _restrictions(keyring, registered)
+    revision, restrictions = document.revision, orders.restrictions(keyring.database, registered.name)
     return DocumentFacts(
         access=dated(document.access, registered),
         anchor=source.anchor(created=revision.created, modified=revision.modified, ingested=revision.ingested),

@@ -50,6 +50,12 @@ def standing(session: Session, source: SourceName, *, kind: OrderKind | None = N
     return tuple(order for order in found if kind in (None, order.kind))
 
 
+def restrictions(keyring: Database, source: SourceName) -> tuple[Order, ...]:
+    """The restrictions in force on a source now, the oldest first."""
+    with keyring.reading() as keys:
+        return standing(keys, source, kind=OrderKind.RESTRICTION)
+
+
 def listing(session: Session, *, kind: OrderKind, source: SourceName | None = None) -> tuple[Order, ...]:
     """Every order of a kind there ever was, the oldest first."""
     statement = select(_ORDER).where(_ORDER.c.kind == kind.value).order_by(_ORDER.c.placed_at, _ORDER.c.id)

@@ -12,7 +12,6 @@ from indexer.generation import Generation
 from indexer.keyring import KeyId, Keyring
 from policies import orders as law
 from policies.model import DocumentId, SourceName
-from policies.orders import OrderKind
 from policies.purge import is_entombed
 
 _DOCUMENT, _REVISION, _PASSAGE = (SQLModel.metadata.tables[name] for name in ("document", "revision", "passage"))
@@ -36,8 +35,7 @@ def unseen(session: Session, keyring: Database, source: SourceName) -> frozenset
 
     None where its processing is restricted as a whole.
     """
-    with keyring.reading() as keys:
-        restrictions = orders.standing(keys, source, kind=OrderKind.RESTRICTION)
+    restrictions = orders.restrictions(keyring, source)
     if any(not order.documents for order in restrictions):
         return None
     restricted = frozenset[DocumentId]().union(*(order.documents for order in restrictions))
@@ -46,8 +44,7 @@ def unseen(session: Session, keyring: Database, source: SourceName) -> frozenset
 
 def restricted(keyring: Database, source: SourceName, documents: Iterable[Document]) -> frozenset[DocumentId]:
     """Those of a source's documents whose processing is restricted. They stay as they are, whatever becomes of them."""
-    with keyring.reading() as keys:
-        standing = orders.standing(keys, source, kind=OrderKind.RESTRICTION)
+    standing = orders.restrictions(keyring, source)
     return frozenset(document.id for document in documents if law.standing(standing, document.id, document.parent))
 
 

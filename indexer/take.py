@@ -23,7 +23,7 @@ from policies.decide import admit
 from policies.errors import PenstockError, QuarantineError
 from policies.manifest import Source
 from policies.model import Access, DocumentId, Reason
-from policies.orders import Order, OrderKind
+from policies.orders import Order
 from policies.purge import WHOLE_DOCUMENT, is_entombed
 
 MAX_PART_DEPTH: Final = 3
@@ -261,8 +261,7 @@ class Taker:
                 taken.change(session)
 
     def _present_restrictions(self) -> tuple[Order, ...]:
-        with self._workshop.keyring.database.reading() as session:
-            return orders.standing(session, self._source.name, kind=OrderKind.RESTRICTION)
+        return orders.restrictions(self._workshop.keyring.database, self._source.name)
 
     def _is_restricted(self, known: catalog.Document) -> bool:
         return law.standing(self._present_restrictions(), known.id, known.parent) is not None
