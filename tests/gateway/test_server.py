@@ -113,6 +113,6 @@ def test_a_huge_body_is_refused_and_the_connection_closed(
     ],
 )
 def test_ambiguous_framing_is_refused(address: tuple[str, int], framing: bytes) -> None:
-    said = exchange(address, HEAD + framing, b"{}")
+    said = exchange(address, HEAD + framing + b"{}")
     assert said.split(b" ", 2)[1] in {b"400", b"501"}
     assert said.count(b"HTTP/1.1") == 1

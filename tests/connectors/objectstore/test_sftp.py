@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import os
 import shutil
 import socket
@@ -180,6 +181,8 @@ def test_one_login_serves_a_listing_and_all_fetches_and_ends_with_the_connector(
 ) -> None:
     for name in ("a.md", "b/c.md"):
         folder.put(name, b"x")
+    gc.collect()  # the connectors of the tests before this one
+    assert has_no_connection(asyncssh_server)
     before = asyncssh_server.logins
     connector = folder.connector()
     for change in list(connector.list(None)):
@@ -187,10 +190,15 @@ def test_one_login_serves_a_listing_and_all_fetches_and_ends_with_the_connector(
             connector.fetch(change.document, max_bytes=10)
     assert (asyncssh_server.logins, len(asyncssh_server.connections)) == (before + 1, 1)
     del connector
+    assert has_no_connection(asyncssh_server)
+
+
+def has_no_connection(server: Asyncssh) -> bool:
+    """Whether the server has seen the last client leave, for which it has five seconds."""
     deadline = time.monotonic() + 5
-    while asyncssh_server.connections and time.monotonic() < deadline:
+    while server.connections and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not asyncssh_server.connections
+    return not server.connections
 
 
 def test_links_are_refused_and_never_followed(folder: Folder) -> None:
