@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tests import catalogs
+from tests.journeys.nursery import Done, Nursery
 
 SCRIPT = Path(sys.executable).with_name("penstock")
 PURPOSE = "employee-support"
 START_TIMEOUT_S = 120
+TIMEOUT_S = 240
 
 MANIFEST = """\
 source: {source}
@@ -48,22 +50,14 @@ limits: {{max_deletes: {max_deletes}, max_document_bytes: 200000}}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
-    """A command that ended."""
-
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:  # noqa: ANN401 - the tests know what a command prints
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Penstock:
-    """A folder with a home, its key beside it, a manifest and the documents of one source."""
+    """A folder with a home, its key beside it, a manifest and the documents of one source.
+
+    Commands are forked from the nursery where there is one, which saves seconds, and are the console script elsewhere.
+    """
 
     folder: Path
+    nursery: Nursery | None = None
 
     @property
     def home(self) -> Path:
@@ -82,14 +76,11 @@ class Penstock:
         return self.folder / "notes.yaml"
 
     def run(self, *arguments: str | Path, given: str = "", **environment: str) -> Done:
+        own = self.environment | environment
+        if self.nursery:
+            return self.nursery.run(arguments, environment=own, given=given, timeout_s=TIMEOUT_S)
         done = subprocess.run(
-            [SCRIPT, *arguments],
-            env=self.environment | environment,
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
+            [SCRIPT, *arguments], env=own, input=given, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
         return Done(code=done.returncode, out=done.stdout, err=done.stderr)
 

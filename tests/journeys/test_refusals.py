@@ -11,6 +11,7 @@ import pytest
 
 from indexer.database import Database
 from tests import catalogs
+from tests.journeys.nursery import Nursery
 from tests.journeys.penstock import Penstock
 
 REFUSED, RETRY = 2, 3
@@ -72,8 +73,8 @@ def test_a_source_that_is_not_registered_is_refused(settled: Penstock, command: 
     assert done.err == "error: No source 'ghosts' is registered. Register it with: penstock apply MANIFEST\n"
 
 
-def test_a_folder_that_is_no_home_is_refused(tmp_path: Path) -> None:
-    done = Penstock(folder=tmp_path).run("status")
+def test_a_folder_that_is_no_home_is_refused(tmp_path: Path, nursery: Nursery) -> None:
+    done = Penstock(folder=tmp_path, nursery=nursery).run("status")
     assert done.code == REFUSED
     assert "penstock init" in done.err
 
@@ -86,8 +87,8 @@ def test_a_home_is_not_made_over_another(settled: Penstock) -> None:
     assert settled.key_file.read_bytes() == before
 
 
-def test_a_home_that_cannot_be_made_leaves_no_key_behind(tmp_path: Path) -> None:
-    penstock = Penstock(folder=tmp_path)
+def test_a_home_that_cannot_be_made_leaves_no_key_behind(tmp_path: Path, nursery: Nursery) -> None:
+    penstock = Penstock(folder=tmp_path, nursery=nursery)
     penstock.home.mkdir()
     (penstock.home / "something").touch()
     assert penstock.run("init", "--region", "gb").code == REFUSED

@@ -36,7 +36,7 @@ class Backup:
 
     def restored(self, penstock: Penstock, folder: Path, *, keyring: "Backup | None") -> Penstock:
         """A home in another folder with this catalog, and the keyring of a backup, if there is one."""
-        restored = Penstock(folder=folder)
+        restored = Penstock(folder=folder, nursery=penstock.nursery)
         shutil.copytree(self.folder / "catalog", restored.home)
         shutil.copy(penstock.key_file, restored.key_file)
         if keyring:
@@ -57,7 +57,7 @@ class Drill:
 @pytest.fixture(scope="module")
 def drill(settled: Penstock, tmp_path_factory: pytest.TempPathFactory) -> Drill:
     folder = tmp_path_factory.mktemp("drill")
-    penstock = Penstock(folder=folder / "lost")
+    penstock = Penstock(folder=folder / "lost", nursery=settled.nursery)
     shutil.copytree(settled.folder, penstock.folder)
     aged = penstock.documents / "canteen.md"
     os.utime(aged, (aged.stat().st_mtime - MONTH_S,) * 2)
