@@ -8,19 +8,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import spacy
-from unstructured.documents.elements import ListItem, Text
-from unstructured.nlp import tokenize
-from unstructured.partition import docx as word
-from unstructured.partition.docx import partition_docx
-from unstructured.partition.html import parser as web
-from unstructured.partition.html import partition_html
-from unstructured.partition.pptx import partition_pptx
-from unstructured.partition.text_type import is_bulleted_text
-
+from indexer.absent import absent
 from indexer.formats.elements import Element, quarantine
 from indexer.formats.markup.web import flowing
 from indexer.formats.tables import html_table
+
+# Seconds of processor for a model library that spaCy takes in wherever it finds it.
+with absent("torch"):
+    import spacy
+    from unstructured.documents.elements import ListItem, Text
+    from unstructured.nlp import tokenize
+    from unstructured.partition import docx as word
+    from unstructured.partition.docx import partition_docx
+    from unstructured.partition.html import parser as web
+    from unstructured.partition.html import partition_html
+    from unstructured.partition.pptx import partition_pptx
+    from unstructured.partition.text_type import is_bulleted_text
 
 # What a browser shows as a block of its own, and unstructured drops, or joins to the words around it.
 _BLOCKS = (
@@ -49,6 +52,8 @@ def forgo_model() -> None:
     one. The guesses also drop a paragraph of one letter or digit from a web page, and forms, figures and labels whole.
     What is bold in a Word file, which we do not use either, is found with as much work as its text.
     """
+    plugins: Any = spacy.util.registry._entry_point_factories  # noqa: SLF001
+    plugins.entry_points = False  # Presidio has one, and brings its model libraries
     pipeline = spacy.blank("en")
     pipeline.add_pipe("sentencizer")
     tokenize._load_spacy_model = lambda: pipeline  # noqa: SLF001
