@@ -1,8 +1,11 @@
-"""Commands in processes of their own, forked from one that has imported the model's libraries.
+"""Commands in processes of their own, forked from one that has imported what they need.
 
-To import them takes seconds of processor, which every command of a journey would pay anew.
+To import it takes seconds of processor, which every command of a journey would pay anew.
 """
 
+import atexit
+import gc
+import importlib
 import json
 import os
 import signal
@@ -10,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 
 _MOST_BYTES = 2**20
+SPARED = ("sentence_transformers", "gateway.cli.commands", "gateway.wiring", "gateway.app", "indexer.durable")
+"""What forks need not import."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +81,13 @@ def nursery() -> Iterator[Nursery]:
 
 
 def main(address: str) -> None:
-    """Fork for each connection, until told to stop. Returns in the forks only, as the command that was asked for."""
+    """Fork for each connection, until told to stop. The forks end as the command that was asked for."""
     from gateway.settings import apply_quiet_defaults
 
     apply_quiet_defaults()
-    import sentence_transformers  # noqa: F401 - what the forks are spared
+    for module in SPARED:
+        importlib.import_module(module)
+    gc.freeze()  # a collection in a fork would copy what it looks at
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
@@ -113,7 +121,17 @@ def _become(asked: Mapping[str, object]) -> None:
             os.environ.update(environment)  # noqa: TID251 - as above
     from gateway.cli import main as penstock
 
-    penstock()
+    code: object = 0
+    try:
+        penstock()
+    except SystemExit as end:
+        code = end.code
+    # As an interpreter ends, but for taking apart the libraries that it was spared from loading.
+    threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001
+    atexit._run_exitfuncs()  # noqa: SLF001
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else bool(code))
 
 
 if __name__ == "__main__":
