@@ -1,0 +1,1 @@
+"""How the embedded recogniser was made. Nothing here runs when Penstock does."""
