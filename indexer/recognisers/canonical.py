@@ -10,13 +10,14 @@ from indexer.recognisers.rule import compact
 _SPECIAL = folder(())
 _MONTH = re.compile(rf"{MONTH}(?![a-z])", re.IGNORECASE)
 _MAX_DAY = 31
+_MIDNIGHT = re.compile(r"[T ]00:00(?::00(?:[.,]0+)?)?(?:Z|[+-]00:?00)?$")  # how programs write a date without a time
 _MONTHS = (
     *(("jan",), ("feb", "fev"), ("mar",), ("apr", "avr"), ("may", "mai"), ("jun", "juin"), ("jul", "juil")),
     *(("aug", "aou"), ("sep",), ("oct",), ("nov",), ("dec",)),
 )
 
 
-def canonical(entity: str, value: str) -> str:
+def canonical(entity: str, value: str) -> str:  # noqa: PLR0911 - one for each way of spelling
     """The spelling of `value` that stands for all its spellings. A secret has only one."""
     plain = fold(value, _SPECIAL).text
     match entity:
@@ -28,10 +29,12 @@ def canonical(entity: str, value: str) -> str:
             return _email(plain)
         case "DATE" | "DATE_OF_BIRTH":
             return _date(plain)
+        case "PERSON":
+            return " ".join(sorted(re.findall(r"[^\W_]+", plain.casefold())))  # Doe, Jane is Jane Doe
         case "IP_ADDRESS":
             return plain.lower()
         case _:
-            return compact(plain)
+            return compact(plain) or plain.casefold()  # letters that are not Latin
 
 
 def _email(plain: str) -> str:
@@ -41,14 +44,14 @@ def _email(plain: str) -> str:
 
 def _date(plain: str) -> str:
     """Day, month, year where that can be told; a year of two digits stays so, and 3/4/2020 is the third of April."""
-    numbers = [int(number) for number in re.findall(r"\d+", plain)]
+    numbers = [int(number) for number in re.findall(r"\d+", _MIDNIGHT.sub("", plain))]
     if name := _MONTH.search(plain):
         month = next(place for place, names in enumerate(_MONTHS, 1) if name.group().lower().startswith(names))
         numbers.insert(1, month)
     else:
         match numbers:
-            case [year, month, day] if year > _MAX_DAY:
-                numbers = [day, month, year]
+            case [year, month, day, *time] if year > _MAX_DAY:
+                numbers = [day, month, year, *time]
             case [month, day, year] if day > len(_MONTHS):
                 numbers = [day, month, year]
     return "-".join(map(str, numbers))

@@ -16,7 +16,8 @@ RULES = (
     Rule(
         entity="EMAIL_ADDRESS",
         pattern=re.compile(
-            rf"(?<!{_LETTER})(?:{_LOCAL}(?:@|%40))+(?:{_DOMAIN}|\[?\d{{1,3}}(?:\.\d{{1,3}}){{3}}\]?)", re.IGNORECASE
+            rf"(?<!{_LETTER})(?:{_LOCAL}(?:@|%40)){{1,64}}(?:{_DOMAIN}|\[?\d{{1,3}}(?:\.\d{{1,3}}){{3}}\]?)",
+            re.IGNORECASE,
         ),
         score=DISTINCT,
         gate=re.compile("@|%40"),

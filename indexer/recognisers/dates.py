@@ -1,6 +1,8 @@
 """Dates, and the dates that are somebody's birthday."""
 
-from indexer.recognisers.rule import COMMON, IN_CONTEXT, Rule, context, shape
+import re
+
+from indexer.recognisers.rule import COMMON, DIGIT, DISTINCT, IN_CONTEXT, RIGHT, Rule, context, shape
 
 MONTH = (
     r"(?:jan(?:uary|vier)?|feb(?:ruary)?|fev(?:rier)?|mar(?:ch|s)?|apr(?:il)?|avr(?:il)?|may|mai|june?|juin|july?"
@@ -11,15 +13,42 @@ _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _NUMBER = r"(?:0?[1-9]|1[0-2])"
 _DAY_MONTH = rf"{_DAY}(?:st|nd|rd|th|er)?(?: of)?[ -]{{1,2}}{MONTH}"
 _MONTH_DAY = rf"{MONTH}\.?[ -]{{1,2}}{_DAY}(?:st|nd|rd|th)?"
-_TEXTUAL = rf"{_DAY_MONTH}\.? ?,?[ -]{{1,2}}(?:\d{{4}}|'?\d{{2}})|{_MONTH_DAY} ?,?[ -]{{1,2}}\d{{4}}"
+_YEAR = r"\.? ?,?[ -]{1,2}(?:\d{4}|'?\d{2})"
+_TEXTUAL = rf"{_DAY_MONTH}{_YEAR}|{_MONTH_DAY} ?,?[ -]{{1,2}}\d{{4}}"
+_TIME = r"(?:[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:Z| ?(?:UTC|GMT|[+-]\d{2}:?\d{2}))?)"  # ISO 8601, RFC 3339
 _NUMERIC = (
-    rf"\d{{4}}(?:-{_NUMBER}-|/{_NUMBER}/|\.{_NUMBER}\.){_DAY}"
+    rf"\d{{4}}-{_NUMBER}-{_DAY}{_TIME}?|\d{{4}}(?:/{_NUMBER}/|\.{_NUMBER}\.){_DAY}"
     + "".join(rf"|(?:{_DAY}{mark}{_NUMBER}|{_NUMBER}{mark}{_DAY}){mark}\d{{4}}" for mark in ("/", "-", r"\."))
     + rf"|(?:{_DAY}/{_NUMBER}|{_NUMBER}/{_DAY})/\d{{2}}"
 )
 
+_OLD = r"(?:9\d|1[01]\d|120)"
+
 RULES = (
-    Rule(entity="DATE", pattern=shape(rf"(?=[\dadfjmnos])(?:{_TEXTUAL}|{_NUMERIC})", ignore_case=True), score=COMMON),
+    Rule(  # 45 CFR 164.514(b)(2)(i)(C): ages over 89
+        entity="AGE",
+        pattern=shape(rf"{_OLD}(?=[ -]years?[ -](?:old|of age)| ?y\.?/?o\.?(?![a-z])|[ -]yrs?[ -]old)"),
+        score=DISTINCT,
+        first=DIGIT,
+    ),
+    Rule(
+        entity="AGE",
+        pattern=re.compile(
+            rf"[Aa](?<![0-9A-Za-z].)ge(?:d?(?: of)?:?|e?s? de)\s{{1,2}}({_OLD}){RIGHT}(?! ?[%.,]?\d)", re.ASCII
+        ),
+        score=DISTINCT,
+    ),
+    Rule(
+        entity="DATE",
+        pattern=shape(rf"{_DAY_MONTH}{_YEAR}|{_NUMERIC}", ignore_case=True),
+        score=COMMON,
+        first=DIGIT,
+    ),
+    Rule(
+        entity="DATE",
+        pattern=shape(rf"(?=[adfjmnos])(?:{_MONTH_DAY} ?,?[ -]{{1,2}}\d{{4}})", ignore_case=True),
+        score=COMMON,
+    ),
     Rule(
         entity="DATE_OF_BIRTH",
         pattern=shape(

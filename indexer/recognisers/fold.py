@@ -5,6 +5,7 @@ Cyrillic and Greek ones that look the same. Folding works character by character
 wherever it is cut.
 """
 
+import html
 import re
 import unicodedata
 from bisect import bisect_right
@@ -19,10 +20,15 @@ BREAK = "\ue001"
 
 # Letters that are drawn like Latin ones (the sure ones of Unicode's confusables.txt), and marks.
 _ALIKE = str.maketrans(
-    "АВЕЅІЈКМНОРСТУХаеѕіјорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧο" + "‘’ʼ′`´“”−",
-    "ABESIJKMHOPCTYXaesijopcyxABEZHIKMNOPTYXo" + "''''''\"\"-",
+    "АВЕЅІЈКМНОРСТУХаеѕіјорсухԁһӀӏԛԝԚԜҮѴѵ" + "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧονρϲϳϹ" + "օսհՏ" + "ɡɑı" + "‘’ʼ′`´“”−\u2800",
+    "ABESIJKMHOPCTYXaesijopcyxdhIlqwQWYVv" + "ABEZHIKMNOPTYXovpcjC" + "ouhS" + "gai" + "''''''\"\"- ",
 )
 _DROPPED = frozenset({"Cf", "Cc", "Cs", "Co", "Cn", "Mn", "Me"})
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
+"""Letters to Unicode, nothing to the eye."""
+# As texts hold them that were taken out of a page badly.
+_ESCAPE = r"&(?:[A-Za-z][A-Za-z0-9]{1,30}|#\d{2,7}|#[xX][0-9a-fA-F]{2,6});"
+_RAISED = r"[⁰¹²³⁴-⁹₀-₉①-⑨⓪]{4,}"  # fewer are footnote marks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,20 +57,25 @@ class Folded:
         return own_end + position - end, own_end + position - end + 1
 
 
-def folder(entities: Iterable[str]) -> re.Pattern[str]:
-    """What `fold` looks at: characters that are not plain ASCII, and pseudonyms of these entities."""
+def folder(entities: Iterable[str], *, traces: Iterable[str] = ()) -> re.Pattern[str]:
+    """What `fold` looks at: characters that are not plain ASCII, HTML's escapes, and what took the place of values.
+
+    That is a pseudonym of one of these entities, and where `traces` says so what `opaque` and `mask` leave behind.
+    """
     names = "|".join(sorted(entities, key=len, reverse=True))
-    return re.compile(rf"\[(?:{names})_[a-p]{{20}}\]|[^\t\n -_a-~]")
+    letters = "(?:_[a-p]{20})?" if "opaque" in traces else "_[a-p]{20}"
+    masks = r"\*{4,}(?:[0-9]{4}(?![0-9A-Za-z*]))?|" if "mask" in traces else ""
+    return re.compile(rf"\[(?:{names}){letters}\]|{masks}{_ESCAPE}|{_RAISED}|[^\t\n -_a-~]")
 
 
 def fold(text: str, special: re.Pattern[str]) -> Folded:
-    """`text` folded; `special` is what `folder` made. A pseudonym becomes one BLANK."""
+    """`text` folded; `special` is what `folder` made. What is redacted already becomes one BLANK."""
     parts: list[str] = []
     edits: list[tuple[int, int, int, int]] = []
     done = length = 0
     for match in special.finditer(text):
         start, end = match.span()
-        plain = BLANK if end - start > 1 else _fold_character(match.group())
+        plain = _fold_special(match.group())
         parts += (text[done:start], plain)
         length += start - done
         if len(plain) != end - start:
@@ -73,6 +84,16 @@ def fold(text: str, special: re.Pattern[str]) -> Folded:
         done = end
     parts.append(text[done:])
     return Folded(text="".join(parts), edits=edits)
+
+
+def _fold_special(found: str) -> str:
+    if len(found) == 1:
+        return _fold_character(found)
+    if found.startswith(("[", "*")):
+        return BLANK
+    if found.startswith("&"):
+        return "".join(map(_fold_character, html.unescape(found)))
+    return "".join(str(unicodedata.digit(character)) for character in found)
 
 
 @cache
@@ -87,4 +108,5 @@ def _fold_character(character: str) -> str:
         case "Pd":
             return "-"
     decomposed = unicodedata.normalize("NFKD", character.translate(_ALIKE))
-    return "".join(" " if part.isspace() else part for part in decomposed if unicodedata.category(part) not in _DROPPED)
+    seen = (part for part in decomposed if part not in _FILLERS and unicodedata.category(part) not in _DROPPED)
+    return "".join(" " if part.isspace() else part for part in seen)

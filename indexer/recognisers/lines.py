@@ -6,11 +6,11 @@ Looked for in what is left when whole values are blanked out, so that none of th
 import re
 from collections.abc import Iterable, Iterator
 
-from indexer.recognisers import bank, contact, fr, phone, uk, us
+from indexer.recognisers import bank, contact, fr, health, phone, uk, us, vehicle
 from indexer.recognisers.fold import BREAK
 from indexer.recognisers.rule import LONGEST_CHARACTERS, REACH_CHARACTERS, Hit, Rule
 
-_RULES = (*bank.RULES, *uk.RULES, *us.RULES, *fr.RULES, *phone.RULES)
+_RULES = (*bank.RULES, *uk.RULES, *us.RULES, *fr.RULES, *health.RULES, *vehicle.RULES, *phone.RULES)
 _ANNOUNCED = tuple(rule for rule in _RULES if rule.context)
 _PLAIN: tuple[Rule | phone.International, ...] = (*(rule for rule in _RULES if not rule.context), phone.International())
 _LINE_END = rf"\n(?:{BREAK}\n)?"
@@ -19,7 +19,8 @@ _BREAK_IN_NUMBER = re.compile(
 )
 _NEAR_CHARACTERS = 42  # the longest IBAN in groups of four
 _MIN_DIGITS = 6
-"""Of a National Insurance number, the shortest that is looked for: a postcode on two lines is not."""
+"""Of a National Insurance number, the shortest that is looked for unannounced: a postcode on two lines is not."""
+_WORDS = frozenset(word for rule in _ANNOUNCED if rule.context for word in rule.context.words)
 
 # A capital begins a sentence.
 _BREAK_IN_ADDRESS = re.compile(rf"(?<=@){_LINE_END}(?=\w)|(?<=[.-]){_LINE_END}(?![A-Z][a-z])(?=\w)")
@@ -36,7 +37,10 @@ def find(text: str, entities: Iterable[str]) -> Iterator[tuple[str, Hit]]:
         above = before[-LONGEST_CHARACTERS:].rpartition("\n")[2]
         if sum(map(str.isdigit, above[-_NEAR_CHARACTERS:] + below[:_NEAR_CHARACTERS])) >= _MIN_DIGITS:
             yield from _across(gap, f"{above} ", below, plain)
+        if any(word in before.lower() for word in _WORDS):
             yield from _across(gap, f"{before} ", below, announced)
+            if text[start - 1 : start].isdigit() and text[end].isdigit():  # announced, for two rows are no number
+                yield from _across(gap, before, below, announced)
     addresses = [finder for finder in contact.RULES if finder.entity in entities]
     for gap in _BREAK_IN_ADDRESS.finditer(text) if addresses else ():
         start, end = gap.span()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import phonenumbers
 
-from indexer.recognisers.rule import CHECKED, DISTINCT, IN_CONTEXT, Hit, Rule, context, shape
+from indexer.recognisers.rule import CHECKED, DISTINCT, IN_CONTEXT, NUMBER, Hit, Rule, context, shape
 
 REGIONS = ("GB", "FR", "US")
 """Where a number without a country code is looked for, in this order."""
@@ -33,6 +33,11 @@ class International:
                 if _parse(value[: group.end()], REGIONS[0]):
                     yield Hit(match.start(), match.start() + group.end(), CHECKED)
                     break
+
+
+def load() -> None:
+    """Have the lengths of every country's numbers at hand, so that no number of a text has them read from a file."""
+    phonenumbers.PhoneMetadata.load_all()
 
 
 def e164(value: str) -> str:
@@ -70,6 +75,7 @@ def _grouped(lengths: str) -> str:
 
 
 _BRITISH = ("2 4 4", "3 3 4", "4 3 3", "4 6", "4 5", "5 5", "5 4", "3 6", "3 7")
+_BRACKETED = r"\(0(?=[1-35789])\d{2,4}\)[ .-]{0,2}(?:\d{3}[ .-]\d{3,4}|\d{4}[ .-]\d{4}|\d{5,8})"
 _EXTENSION = r"(?:[ ,;]{0,2}(?:x|ext\.?|extension) ?\d{1,6})?"
 
 RULES = (
@@ -79,16 +85,18 @@ RULES = (
             "|".join(rf"0[1-9](?:{between}\d{{2}}){{4}}" for between in (" {1,2}", r"\.", "-"))
             + r"|0 ?[89]\d{2} \d{3} \d{3}"
         ),
+        first=NUMBER,
         score=DISTINCT,
     ),
     Rule(
         entity="PHONE_NUMBER",
-        pattern=shape(f"(?:{'|'.join(map(_grouped, _BRITISH))}){_EXTENSION}"),
+        pattern=shape(f"(?:{'|'.join(map(_grouped, _BRITISH))}|{_BRACKETED}){_EXTENSION}"),
         score=DISTINCT,
     ),
     Rule(  # not the ISBN in a URL
         entity="PHONE_NUMBER",
         pattern=shape(r"(?<![/=])0[1-9]\d{8,9}"),
+        first=NUMBER,
         score=DISTINCT,
     ),
     Rule(
@@ -108,5 +116,11 @@ RULES = (
             *("phone", "telephone", "tel", "mobile", "mob", "cell", "call", "fax", "ring", "text", "whatsapp", "sms"),
             *("portable", "gsm", "appeler", "appelez", "joindre", "contact", "contacter", "phone number"),
         ),
+    ),
+    Rule(  # American, within an area; not the lower half of a number on two lines
+        entity="PHONE_NUMBER",
+        pattern=shape(rf"(?<!\d\n)[2-9]\d{{2}}[ .-]\d{{4}}{_EXTENSION}"),
+        score=IN_CONTEXT,
+        context=context("phone", "telephone", "tel", "mobile", "cell", "fax", "phone number"),
     ),
 )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from indexer.recognisers.fold import BLANK
@@ -11,6 +12,17 @@ LEFT = r"(?<![0-9A-Za-z])"
 """No letter or digit before. Not `\\b`, for which the underscores of file names and column names are letters."""
 RIGHT = r"(?![0-9A-Za-z])"
 """No letter or digit after."""
+
+DIGIT = re.compile(r"[0-9](?<![0-9A-Za-z].)")
+"""Where a value may begin that begins with a digit."""
+NUMBER = re.compile(rf"{DIGIT.pattern}(?=(?:[ .()/-]{{0,3}}[0-9ABab]){{7}})")
+"""Where a value may begin that begins with a digit and has eight or more; A and B are Corsica's."""
+MIXED = re.compile(r"[A-Za-z](?<![0-9A-Za-z].)(?=[A-Za-z]{0,4}[ \n.-]{0,2}[0-9])")
+"""Where a value may begin that begins with at most five letters, and a digit soon after."""
+CODE = re.compile(r"[0-9A-Z](?<![0-9A-Za-z].)(?=[0-9A-Z-]{8})")
+"""Where a value may begin that is nine or more capitals and digits in a row."""
+CAPITAL = re.compile(r"[A-Z](?<![0-9A-Za-z].)")
+"""Where a value may begin that begins with a capital."""
 
 CHECKED = 1.0
 """Score of what a checksum confirms."""
@@ -36,15 +48,29 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """Words that announce a value. One of `words` is in every text in which `pattern` is found, in lower case."""
+    """Words that announce a value. `pattern` is for lower case; one of `words` is in every text that it is found in."""
 
     pattern: re.Pattern[str]
     words: tuple[str, ...]
 
     def find(self, text: str) -> Iterator[re.Match[str]]:
         """Every place in `text` where a value is announced."""
-        lowered = text.lower()  # looking for words in it is several times faster than the pattern
-        return self.pattern.finditer(text) if any(word in lowered for word in self.words) else iter(())
+        lowered = _lowered(text)  # looking for words in it is several times faster than the pattern
+        return self.pattern.finditer(lowered) if any(word in lowered for word in self.words) else iter(())
+
+
+@lru_cache(maxsize=5)  # one text is given to many rules in a row
+def _places(first: re.Pattern[str], text: str) -> list[int]:
+    return [match.start() for match in first.finditer(text)]
+
+
+@lru_cache(maxsize=1)
+def _lowered(text: str) -> str:
+    return "".join(map(_lower, text)) if "\u0130" in text else text.lower()
+
+
+def _lower(character: str) -> str:
+    return "i" if character == "\u0130" else character.lower()  # the one that is two characters in lower case
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +80,8 @@ class Rule:
     The value is the group that matched where the pattern has groups, else the whole match. `check` is given the value
     in capitals without anything but letters and digits. With a `context`, only what follows it within
     REACH_CHARACTERS counts, and each value found carries the reach on, as in a list or a column. `gate` is cheaper
-    than the pattern and found in every text in which the pattern is.
+    than the pattern and found in every text in which the pattern is. With a `first`, which many rules share, the
+    pattern is tried only where that is found.
     """
 
     entity: str
@@ -63,13 +90,14 @@ class Rule:
     check: Callable[[str], bool] | None = None
     context: Context | None = None
     gate: re.Pattern[str] | None = None
+    first: re.Pattern[str] | None = None
 
     def find(self, text: str) -> Iterator[Hit]:
         """Every value in `text`, from left to right, disjoint."""
         if self.gate and not self.gate.search(text):
             return
         if self.context is None:
-            yield from self._scan(text, 0, len(text))
+            yield from self._scan(text, 0, len(text)) if self.first is None else self._try(text, self.first)
             return
         reached = 0
         for announced in self.context.find(text):
@@ -78,6 +106,15 @@ class Rule:
                 yield hit
                 position = hit.end
             reached = position
+
+    def _try(self, text: str, first: re.Pattern[str]) -> Iterator[Hit]:
+        position = 0
+        for place in _places(first, text):
+            if place >= position and (match := self.pattern.match(text, place)) is not None:
+                start, end = match.span(match.lastindex or 0)
+                if self.check is None or self.check(compact(text[start:end])):
+                    yield Hit(start, end, self.score)
+                    position = max(end, match.end())
 
     def _within_reach(self, text: str, position: int) -> Iterator[Hit]:
         stop = min(len(text), position + REACH_CHARACTERS + LONGEST_CHARACTERS)
@@ -110,9 +147,13 @@ def shape(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]:
 
 def context(*phrases: str) -> Context:
     """Any of these phrases, given in lower case without accents; a space stands for `-`, `_` and `.` too."""
-    either = "|".join(re.escape(phrase).replace(r"\ ", r"[\s._-]{1,3}") for phrase in phrases)
+    # Each begins with a letter of its own, not with a look behind it: re skips what begins with none of these letters.
+    either = "|".join(
+        rf"{phrase[0]}(?<![0-9a-z]{phrase[0]}){re.escape(phrase[1:])}".replace(r"\ ", r"[\s._-]{1,3}")
+        for phrase in phrases
+    )
     return Context(
-        pattern=re.compile(rf"{LEFT}(?:{either})s?(?![A-Za-z])", re.ASCII | re.IGNORECASE),
+        pattern=re.compile(rf"(?:{either})s?(?![a-z])", re.ASCII),
         words=tuple({max(phrase.split(), key=len) for phrase in phrases}),
     )
 

@@ -30,10 +30,10 @@ def _issued(pattern: str) -> Rule:
 RULES = (
     _secret(  # to its end, or over every line of base64 that follows where the end is lost
         r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-        r"(?:[\s0-9A-Z+/=:,.()-]{0,16000}?-----END [A-Z ]{0,40}-----|(?:\s{1,4}[0-9A-Z+/=]{16,})*)"
+        r"(?:[\s0-9A-Z+/=:,.()\\-]{0,16000}?-----END [A-Z ]{0,40}-----|(?:(?:\s|\\[nr]){1,4}[0-9A-Z+/=]{16,})*)"
     ),
     _issued(  # a line of base64 of a key that was split into elements
-        r"(?=[0-9A-Za-z+/]{60})(?=[A-Z0-9+/]*[a-z])(?=[a-z0-9+/]*[A-Z])(?=[A-Za-z+/]*\d)[0-9A-Za-z+/]{60,76}={0,2}(?![0-9A-Za-z+/=_.-])"
+        r"(?=[0-9A-Za-z+/]{60})(?=[A-Z0-9+/]{0,76}[a-z])(?=[a-z0-9+/]{0,76}[A-Z])(?=[A-Za-z+/]{0,76}\d)[0-9A-Za-z+/]{60,76}={0,2}(?![0-9A-Za-z+/=_.-])"
     ),
     _secret(
         rf"{_PASSWORD}(?:{_MEANS}{_QUOTED}|[\"']?[ \t]{{0,3}}==?[ \t]{{0,3}}({_CHARACTER}{{3,}})"
@@ -49,6 +49,15 @@ RULES = (
     _issued(r"gh[opsur]_[0-9A-Za-z]{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}|npm_[0-9A-Za-z]{36}|pypi-[\w-]{40,}"),
     _issued(r"xox[abeoprs]-[\w-]{10,}|xapp-\d-[\w-]{10,}|hooks\.slack\.com/services/[\w/]{20,}"),
     _issued(r"[rs]k_(?:live|test)_[0-9A-Za-z]{16,}|whsec_\w{16,}|sk-[\w-]{20,}|hf_[0-9A-Za-z]{30,}"),
+    _issued(  # Azure, Google, DigitalOcean, Databricks, Vault, Twilio, Telegram, Shopify, age, New Relic, Atlassian
+        r"[\w~.-]{3}[78]Q~[\w~.-]{31,34}|GOCSPX-[\w-]{20,}|do[opr]_v1_[0-9a-f]{64}|dapi[0-9a-f]{32}|hv[sbr]\.[\w-]{20,}"
+        r"|(?:SK|AC)[0-9a-f]{32}|\d{8,10}:AA[\w-]{33}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|AGE-SECRET-KEY-1[0-9A-Z]{58}"
+        r"|NRAK-[0-9A-Z]{27}|ATATT3[\w=-]{20,}"
+    ),
+    _secret(  # forty characters of base64 near Amazon's word for them
+        rf"{LEFT}aws[^\n{BLANK}{BREAK}]{{0,60}}?[\s\"':=]((?=[0-9a-z+/]*\d)(?=[0-9+/]*[a-z])[0-9a-z+/]{{40}})(?![0-9a-z+/=])"
+    ),
+    _secret(r"private_key_id[\"']{0,2}\s{0,3}[:=]\s{0,3}[\"']?([0-9a-f]{40})(?![0-9a-z])"),
     _issued(r"AIza[\w-]{35}|ya29\.[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}"),
     _issued(r"eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*){0,3}"),
 )

@@ -1,6 +1,6 @@
 """Identifiers of the United States."""
 
-from indexer.recognisers.rule import CHECKED, DISTINCT, IN_CONTEXT, Rule, context, shape
+from indexer.recognisers.rule import CHECKED, DISTINCT, IN_CONTEXT, NUMBER, Rule, context, shape
 
 
 def _is_routing_number(digits: str) -> bool:
@@ -22,14 +22,14 @@ _SSN = r"(?!000|666|9)\d{3}{0}(?!00)\d{2}{0}(?!0000)\d{4}"
 _ITIN = r"9\d{2}{0}(?:5\d|6[0-5]|7\d|8[0-8]|9[0-24-9]){0}\d{4}"
 
 RULES = (
-    Rule(entity="US_SSN", pattern=shape(_SSN.replace("{0}", "-")), score=DISTINCT),
+    Rule(entity="US_SSN", pattern=shape(_SSN.replace("{0}", "-")), first=NUMBER, score=DISTINCT),
     Rule(
         entity="US_SSN",
         pattern=shape(_SSN.replace("{0}", "[ .-]{0,3}")),
         score=IN_CONTEXT,
         context=context("ssn", "social security", "social security number", "social security no", "ss#"),
     ),
-    Rule(entity="US_ITIN", pattern=shape(_ITIN.replace("{0}", "-")), score=DISTINCT),
+    Rule(entity="US_ITIN", pattern=shape(_ITIN.replace("{0}", "-")), first=NUMBER, score=DISTINCT),
     Rule(
         entity="US_ITIN",
         pattern=shape(_ITIN.replace("{0}", "[ .-]{0,3}")),
@@ -43,16 +43,24 @@ RULES = (
         check=_is_routing_number,
         context=context("aba", "aba number", "routing", "routing number", "routing no", "routing transit", "rtn"),
     ),
+    Rule(
+        entity="US_EIN",
+        pattern=shape(r"\d{2}[ -]?\d{7}"),
+        score=IN_CONTEXT,
+        context=context("ein", "fein", "employer identification number", "employer id", "federal tax id"),
+    ),
     Rule(  # each state has its own shape, so only what announces it tells
         entity="US_DRIVER_LICENSE",
         pattern=shape(
-            r"[A-Z]{1,3} \d{5,18}|[0-9A-Z](?:-?[0-9A-Z*]){5,18}|\d{2,6}(?:[ .]\d{2,6}){1,4}", ignore_case=True
+            r"[A-Z]{1,3} \d{5,18}|[A-Z]\d{2,4}(?:[ \n-]\d{3,4}){1,3}|[0-9A-Z](?:-?[0-9A-Z*]){5,18}"
+            r"|\d{2,6}(?:[ .]\d{2,6}){1,4}",
+            ignore_case=True,
         ),
         score=IN_CONTEXT,
         check=_has_licence_digits,
         context=context(
             *("driver's license", "drivers license", "driver license", "driver's licence", "driving license"),
-            *("driving licence", "dl number", "dl no", "dl#", "permis de conduire", "numero de permis"),
+            *("driving licence", "dl number", "dl no", "dl#", "dl:", "permis de conduire", "numero de permis"),
         ),
     ),
 )

@@ -13,7 +13,7 @@ def found(text: str) -> set[tuple[str, str]]:
     return {
         (rule.entity, text[slice(*plain.origin(hit.start, hit.end))])
         for rule in RULES
-        if rule.entity != "DATE"
+        if rule.entity not in {"DATE", "URL"}
         for hit in rule.find(plain.text)
     }
 
@@ -42,6 +42,11 @@ def found(text: str) -> set[tuple[str, str]]:
         ("Phone: 2125550123", "PHONE_NUMBER", "2125550123"),
         ("Téléphone : 6 12 34 56 78", "PHONE_NUMBER", "6 12 34 56 78"),
         ("+49 30 901820", "PHONE_NUMBER", "+49 30 901820"),
+        ("(0161)4960123", "PHONE_NUMBER", "(0161)4960123"),
+        ("Tel. 555 0123", "PHONE_NUMBER", "555 0123"),
+        ("Card 4222222222222 expires", "CREDIT_CARD", "4222222222222"),
+        ("3088000000000009", "CREDIT_CARD", "3088000000000009"),
+        ("id 123e4567-e89b-12d3-a456-426614174000.", "UUID", "123e4567-e89b-12d3-a456-426614174000"),
         ("CV_07700900123_final.pdf", "PHONE_NUMBER", "07700900123"),
         ("IBAN GB29 NWBK 6016 1331 9268 19", "IBAN_CODE", "GB29 NWBK 6016 1331 9268 19"),
         ("fr7630006000011234567890189", "IBAN_CODE", "fr7630006000011234567890189"),
@@ -76,7 +81,7 @@ def found(text: str) -> set[tuple[str, str]]:
         ("routing number 021000021", "US_ABA_ROUTING", "021000021"),
         ("Driver's License: D123-4567-8901", "US_DRIVER_LICENSE", "D123-4567-8901"),
         ("Driver’s licence D1234567", "US_DRIVER_LICENSE", "D1234567"),
-        ("Permis de conduire n° 12AA34567", "US_DRIVER_LICENSE", "12AA34567"),
+        ("Permis de conduire n° 12AA34567", "FR_DRIVING_LICENCE", "12AA34567"),
         ("1 80 05 69 123 456 92", "FR_NIR", "1 80 05 69 123 456 92"),
         ("180052A12345684", "FR_NIR", "180052A12345684"),
         ("Sécurité sociale : 1800569123456", "FR_NIR", "1800569123456"),
@@ -94,6 +99,17 @@ def found(text: str) -> set[tuple[str, str]]:
         ("Née le 1er août 1975", "DATE_OF_BIRTH", "1er août 1975"),
         ("ne\u0301(e) le 12-03-1980", "DATE_OF_BIRTH", "12-03-1980"),
         ("date_of_birth: 1980-03-12", "DATE_OF_BIRTH", "1980-03-12"),
+        ("a woman of 94, aged 94", "AGE", "94"),
+        ("homme de 91 ans, âgé de 91 ans", "AGE", "91"),
+        ("a 92-year-old", "AGE", "92"),
+        ("New York, NY 10118-1234", "US_ZIP", "10118-1234"),
+        ("P<GBRLEE<<ANN" + "<" * 31, "PASSPORT", "P<GBRLEE<<ANN" + "<" * 31),
+        (
+            '"private_key": "-----BEGIN PRIVATE KEY-----\\nMIIEvQ=\\n-----END PRIVATE KEY-----\\n"',
+            "SECRET",
+            "-----BEGIN PRIVATE KEY-----\\nMIIEvQ=\\n-----END PRIVATE KEY-----",
+        ),
+        ("AWS secret: wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "SECRET", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
         ("AKIAIOSFODNN7EXAMPLE", "SECRET", "AKIAIOSFODNN7EXAMPLE"),
         ("ghp_" + "a1B2" * 9, "SECRET", "ghp_" + "a1B2" * 9),
         ("xoxb-123456789012-abcdefABCDEF", "SECRET", "xoxb-123456789012-abcdefABCDEF"),
@@ -190,9 +206,11 @@ def test_profiles_grow() -> None:
     assert PROFILES["none"] == frozenset()
     assert PROFILES["none"] < PROFILES["identifiers"] < PROFILES["balanced"] < PROFILES["strict"]
     assert PROFILES["balanced"] - PROFILES["identifiers"] == {
-        *("EMAIL_ADDRESS", "PHONE_NUMBER", "UK_POSTCODE", "DATE_OF_BIRTH")
+        *("PERSON", "ADDRESS", "EMAIL_ADDRESS", "PHONE_NUMBER", "DATE_OF_BIRTH"),
+        *("UK_POSTCODE", "FR_POSTCODE", "US_ZIP"),
     }
-    assert PROFILES["strict"] - PROFILES["balanced"] == {"IP_ADDRESS", "MAC_ADDRESS", "DATE"}
+    traces = {"IP_ADDRESS", "MAC_ADDRESS", "DEVICE_ID", "DATE", "AGE", "LOCATION", "ORGANIZATION", "URL", "UUID"}
+    assert PROFILES["strict"] - PROFILES["balanced"] == traces
 
 
 def test_luhn_finds_any_single_wrong_digit() -> None:
@@ -213,6 +231,7 @@ def test_luhn_finds_any_single_wrong_digit() -> None:
         ("PHONE_NUMBER", ["(212) 555-0123", "+1 212.555.0123", "212-555-0123x12"], "+12125550123"),
         ("UK_NINO", ["AB 12 34 56 C", "ab123456c", "AB\u200912\u20113456C"], "AB123456C"),
         ("DATE_OF_BIRTH", ["12 March 1980", "12/03/1980", "1980-03-12", "March 12, 1980", "12 mars 1980"], "12-3-1980"),
+        ("DATE_OF_BIRTH", ["12/03/1980", "1980-03-12T00:00:00Z", "1980-03-12 00:00"], "12-3-1980"),
         ("DATE", ["3/25/2020", "25/3/2020", "25 mars 2020"], "25-3-2020"),
         ("IBAN_CODE", ["gb29 nwbk 6016 1331 9268 19"], "GB29NWBK60161331926819"),
         ("SECRET", ["Hunter2 "], "Hunter2 "),
@@ -224,3 +243,67 @@ def test_spellings_of_one_value_are_one(entity: str, spellings: list[str], one: 
 
 def test_secrets_that_differ_in_case_are_two() -> None:
     assert canonical("SECRET", "hunter2") != canonical("SECRET", "Hunter2")
+
+
+def only(entity: str, text: str) -> list[str]:
+    return [text[hit.start : hit.end] for rule in RULES if rule.entity == entity for hit in rule.find(text)]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("See https://x.example/a?b=1#c.", "https://x.example/a?b=1#c"),
+        ("(ftp://files.example/pub/)", "ftp://files.example/pub/"),
+        ("at www.example.museum, daily", "www.example.museum"),
+        ("ask mill-lane.co.uk/about or", "mill-lane.co.uk/about"),
+        ("host db-1.intra.example.com:5432 down", "db-1.intra.example.com:5432"),
+        ("Write to exemple.fr.", "exemple.fr"),
+    ],
+)
+def test_a_web_address_is_found(text: str, value: str) -> None:
+    assert set(only("URL", text)) == {value}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("README.md, main.py, setup.sh and node.js", "ASP.NET, System.Net and java.net.URL", "logger.info(x)"),
+        *(
+            "ann@example.com",
+            "ann@\nexample.com",
+            "version 1.2.3.",
+            "e.g. this, i.e. that",
+            "done.For us",
+            "org.example.com.Main",
+        ),
+    ],
+)
+def test_file_names_and_code_are_no_web_address(text: str) -> None:
+    assert only("URL", text) == []
+
+
+@pytest.mark.parametrize(
+    "instant",
+    ["1997-12-23T22:31:18+00:00", "2000-04-16 11:34:35", "2000-04-16T11:34Z", "2000-04-16 11:34:35.123 UTC"],
+)
+def test_a_date_is_hidden_with_its_time(instant: str) -> None:
+    assert only("DATE", f"At {instant}, it rained") == [instant]
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("at 48 Oak Drive Suite 245\nAnytown, IL 62701.", ["48 Oak Drive Suite 245\nAnytown, IL 62701"]),
+        ("at 310 Fifth Ave, 12th Floor, daily", ["310 Fifth Ave, 12th Floor"]),
+        ("PSC 1234, Box 5678\nAPO AA 34035", ["PSC 1234, Box 5678\nAPO AA 34035"]),
+        ("Unit 7891 Box 3342\nDPO AP 96521", ["Unit 7891 Box 3342\nDPO AP 96521"]),
+        ("USNS Comfort\nFPO AE 09517", ["USNS Comfort\nFPO AE 09517"]),
+        ("9 rue des Lilas\nAppt 4\n69003 Lyon\nFrance", ["9 rue des Lilas\nAppt 4\n69003 Lyon\nFrance"]),
+        ("Bat B, 3e etage, 12 rue de la Paix", ["Bat B, 3e etage", "12 rue de la Paix"]),
+        (f"{BLANK},\nUSA", ["USA"]),
+        (f"{BLANK}\nAnytown, IL {BLANK}", ["Anytown, IL "]),
+        ("in France, on the 3rd Floor of Unit 4", []),
+    ],
+)
+def test_an_address_has_its_unit_its_post_office_and_its_country(text: str, values: list[str]) -> None:
+    assert sorted(only("ADDRESS", text)) == sorted(values)
