@@ -19,6 +19,7 @@ from indexer.content import VECTOR_DTYPE, open_text, open_vector
 from indexer.generation import Generation
 from indexer.keyring import KeyId
 from indexer.seal import Key
+from indexer.tables import VAULT_ORDINAL
 from policies.errors import IntegrityError
 from policies.model import SourceName
 
@@ -133,7 +134,7 @@ def _check_complete(session: Session, revisions: Mapping[KeyId, int], source: So
     statement = (
         select(_PASSAGE.c.revision, func.count(), func.min(ordinal), func.max(ordinal))
         .join(_DOCUMENT, _DOCUMENT.c.revision == _PASSAGE.c.revision)
-        .where(_DOCUMENT.c.source == source)
+        .where(_DOCUMENT.c.source == source, ordinal != VAULT_ORDINAL)
         .group_by(_PASSAGE.c.revision)
     )
     stored = {KeyId(row[0]): tuple(row[1:]) for row in session.connection().execute(statement)}

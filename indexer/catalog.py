@@ -17,7 +17,7 @@ from sqlmodel import Session, SQLModel
 
 from indexer.database import MAX_VARIABLES, batched
 from indexer.keyring import KeyId
-from indexer.tables import DocumentState
+from indexer.tables import VAULT_ORDINAL, DocumentState
 from policies.errors import RefusedError
 from policies.model import Access, DocumentId, GenerationId, PolicyHash, SourceName
 
@@ -236,9 +236,9 @@ def remove(session: Session, source: SourceName, ids: Sequence[DocumentId]) -> N
 
 
 def passages(session: Session, revision: KeyId) -> Iterator[SealedPassage]:
-    """The passages of a revision, in order."""
-    statement = select(_PASSAGE).where(_PASSAGE.c.revision == revision).order_by(_PASSAGE.c.ordinal)
-    for row in session.connection().execute(statement):
+    """The passages of a revision, in order, without its vault."""
+    its_own = (_PASSAGE.c.revision == revision) & (_PASSAGE.c.ordinal != VAULT_ORDINAL)
+    for row in session.connection().execute(select(_PASSAGE).where(its_own).order_by(_PASSAGE.c.ordinal)):
         yield SealedPassage(ordinal=row.ordinal, text=row.text, vector=row.vector)
 
 

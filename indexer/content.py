@@ -1,6 +1,7 @@
 """What is sealed under a document's key: its description, and the text and vector of each passage."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from indexer.keyring import KeyId
 from indexer.seal import Key, seal, unseal
 
+VAULT_BLOCK_BYTES = 512
+"""Chosen: the length of a sealed vault tells only in how many such blocks its values fit, not how long a name is."""
 VECTOR_DTYPE = np.dtype("<f2")
 """Vectors are kept as half floats, little-endian: what the search index scans, bit for bit."""
 
@@ -68,6 +71,18 @@ def seal_vector(key: Key, revision: KeyId, ordinal: int, vector: NDArray[np.floa
 def open_vector(key: Key, revision: KeyId, ordinal: int, sealed: bytes) -> NDArray[np.float16]:
     """Shape (dim,), float16. Raises IntegrityError where it does not open."""
     return np.frombuffer(unseal(key, sealed, place=f"{revision}:{ordinal}:vector"), dtype=VECTOR_DTYPE)
+
+
+def seal_vault(key: Key, revision: KeyId, values: Mapping[str, str]) -> bytes:
+    """What stood in the place of each pseudonym of a document, padded and sealed."""
+    plain = _dump(dict(values))
+    return seal(key, plain.ljust(-len(plain) % VAULT_BLOCK_BYTES + len(plain)), place=f"{revision}:vault")
+
+
+def open_vault(key: Key, revision: KeyId, sealed: bytes) -> Mapping[str, str]:
+    """The values by pseudonym. Raises IntegrityError where it does not open."""
+    values: dict[str, str] = json.loads(unseal(key, sealed, place=f"{revision}:vault"))
+    return values
 
 
 def _dump(value: object) -> bytes:

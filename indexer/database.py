@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from sqlalchemy import JSON, Connection, Engine, String, Table, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlmodel import Session, SQLModel
+from sqlmodel import AutoString, Session, SQLModel
 
 from indexer.address import Address
 from indexer.sqlite import Sqlite
@@ -157,7 +157,7 @@ class Database:
     def texts(self, session: Session, *, but: Collection[str]) -> Iterator[str]:
         """Every text in its tables, but for those of these names."""
         for table in self._tables:
-            columns = [column for column in table.columns if isinstance(column.type, String | JSON)]
+            columns = [column for column in table.columns if isinstance(column.type, AutoString | String | JSON)]
             if table.name in but or not columns:
                 continue
             for row in session.connection().execute(select(*columns)):

@@ -20,6 +20,8 @@ _SEALED_NEEDLE_BYTES = 28
 """A nonce and the ciphertext behind it: random, so found only where these very bytes still lie."""
 _REFERENCE = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{8,}\b")
 """Ticket numbers and part numbers: letters and digits together. Dates alone stand in many places."""
+_PSEUDONYM = re.compile(r"\[\w+_[a-p]{20}\]")
+"""All of a title or a line, in lower case: what was revealed is on record by its pseudonym."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d")
 """How a time begins, of which every table is full."""
 _SEALED = ("document", "revision", "passage", "listed")
@@ -62,6 +64,9 @@ def needles_of(workshop: Workshop, session: Session, held: Sequence[catalog.Revi
         if one.sealed:
             sealed.add(one.sealed[:_SEALED_NEEDLE_BYTES])
         sealed |= {part[:_SEALED_NEEDLE_BYTES] for passage in stored for part in (passage.text, passage.vector)}
+        vault = revisions.vault(session, revision)
+        if vault is not None:
+            sealed.add(vault[:_SEALED_NEEDLE_BYTES])
         key = keys.get(revision)
         if key is None:
             # A catalog restored from before an earlier purge: nobody can open this any more, here or in a backup.
@@ -95,7 +100,8 @@ def _references(text: str) -> set[bytes]:
 def rightly_kept(workshop: Workshop, found: frozenset[bytes], vectors: Collection[bytes]) -> frozenset[bytes]:
     """Those of the needles found that are rightly there: a remaining document or a manifest holds them as well.
 
-    Of references also those that a record holds: the number of a request can stand in the document that it is about.
+    Of references and pseudonyms also those that a record holds: the number of a request can stand in the document that
+    it is about.
     A lexicon has texts in lower case, so that upper and lower case count alike.
     """
     texts = {needle: needle.decode(errors="ignore").casefold() for needle in found}
@@ -116,10 +122,14 @@ def rightly_kept(workshop: Workshop, found: frozenset[bytes], vectors: Collectio
             if kept >= found:
                 break
         kept |= _texts_in(held, texts)
-        references = {needle: text for needle, text in texts.items() if _REFERENCE.fullmatch(text)}
+        references = {needle: text for needle, text in texts.items() if _may_be_on_record(text)}
         if not kept.issuperset(references):
             kept |= _texts_in(_records(workshop, session), references)
     return frozenset(kept)
+
+
+def _may_be_on_record(text: str) -> bool:
+    return bool(_REFERENCE.fullmatch(text) or _PSEUDONYM.fullmatch(text))
 
 
 def _records(workshop: Workshop, session: Session) -> list[str]:

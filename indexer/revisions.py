@@ -8,10 +8,12 @@ from sqlmodel import Session, SQLModel
 from indexer import catalog
 from indexer.database import MAX_VARIABLES, batched
 from indexer.keyring import KeyId
-from indexer.tables import DocumentRow, DocumentState, RevisionRow
+from indexer.tables import VAULT_ORDINAL, DocumentRow, DocumentState, PassageRow, RevisionRow
 from policies.model import DocumentId, SourceName
 
-_DOCUMENT, _REVISION = (SQLModel.metadata.tables[str(row.__tablename__)] for row in (DocumentRow, RevisionRow))
+_DOCUMENT, _REVISION, _PASSAGE = (
+    SQLModel.metadata.tables[str(row.__tablename__)] for row in (DocumentRow, RevisionRow, PassageRow)
+)
 
 
 def indexed(session: Session, source: SourceName) -> frozenset[KeyId]:
@@ -71,3 +73,10 @@ def descriptions(session: Session) -> dict[KeyId, bytes]:
     """The sealed description of every revision there is, current or not, but those that were dropped."""
     rows = session.connection().execute(select(_REVISION.c.id, _REVISION.c.sealed).where(_REVISION.c.sealed != b""))
     return {KeyId(row.id): row.sealed for row in rows}
+
+
+def vault(session: Session, revision: KeyId) -> bytes | None:
+    """The sealed vault of a revision; None where its source kept none when it was taken in."""
+    its_own = (_PASSAGE.c.revision == revision) & (_PASSAGE.c.ordinal == VAULT_ORDINAL)
+    sealed: bytes | None = session.connection().execute(select(_PASSAGE.c.text).where(its_own)).scalar()
+    return sealed

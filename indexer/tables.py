@@ -78,8 +78,12 @@ class RevisionRow(SQLModel, table=True):
     sealed: bytes
 
 
+VAULT_ORDINAL = -1
+"""Where a document's vault lies among its passages: it goes with them, and nothing that reads passages reads it."""
+
+
 class PassageRow(SQLModel, table=True):
-    """A passage of a revision: sealed text and sealed vector."""
+    """A passage of a revision: sealed text and sealed vector. Under ordinal -1 its vault, without a vector."""
 
     __tablename__ = "passage"
 

@@ -117,6 +117,8 @@ class Action(StrEnum):
     ERASURE_REFUSED = "erasure.refused"
     ERASURE_LIFTED = "erasure.lifted"
     SUBJECT_SEARCHED = "subject.searched"
+    REDACTION_SHOWN = "redaction.shown"
+    VALUE_REVEALED = "value.revealed"
     RECORDS_EXPORTED = "records.exported"
     AUDIT_EXPORTED = "audit.exported"
 
