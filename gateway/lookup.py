@@ -15,12 +15,13 @@ from indexer.embed import Embedder
 from indexer.generation import Generation
 from indexer.keyring import Keyring
 from indexer.redact import Redactor
+from indexer.rules import RedactionRules
 from indexer.seal import Key
 from indexer.search import Found, Query, search
 from indexer.shelf import Shelf
 from indexer.vectors import Ranges
 from policies.decide import approach, permits
-from policies.errors import DependencyError, IntegrityError, QuarantineError
+from policies.errors import DependencyError, IntegrityError, QuarantineError, RefusedError
 from policies.manifest import Source, parse
 from policies.model import Access, Caller, ClassId, DocumentId, Node, Permit, Reason, SourceName
 
@@ -130,14 +131,9 @@ class Lookup:
             QueryError: the question is such that it cannot be redacted.
             DependencyError: the process that redacts was lost or too slow.
         """
-        redaction = opened.source.policy.redaction
+        rules, key = self._rules(opened.source), self._pseudonym_key(opened.source.name)
         try:
-            redacted = self.redactor.redact(
-                [question.text],
-                key=self._pseudonym_key(opened.source.name),
-                profile=redaction.profile,
-                languages=redaction.languages,
-            )
+            redacted = self.redactor.redact([question.text], key=key, rules=rules)
         except QuarantineError as error:
             if error.reason in _MAY_PASS:
                 raise DependencyError("The query could not be redacted now.", mend="Retry later.") from error
@@ -149,6 +145,12 @@ class Lookup:
         languages = opened.generation.inventory.languages
         query = Query(vector=question.vector(wording, self.embedder), terms=tuple(terms(wording, languages)))
         return search(opened.generation, query, within=opened.permits, hidden=opened.hidden, k=k)
+
+    def _rules(self, source: Source) -> RedactionRules:
+        try:
+            return RedactionRules.of(source.policy.redaction)
+        except RefusedError as error:  # of a manifest that another version put in force
+            raise UnavailableError(error.message, mend=error.mend) from error
 
     def _pseudonym_key(self, source: SourceName) -> Key:
         try:

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from connectors.base import SourceDocument
 from indexer.catalog import Revision, SealedPassage
-from indexer.content import Description, PassageText, seal_description, seal_text, seal_vector
+from indexer.content import Description, PassageText, seal_description, seal_text, seal_vault, seal_vector
 from indexer.embed import Embedder, EmbedderIdentity
 from indexer.formats.elements import Part
 from indexer.keyring import Keyring
 from indexer.parse import parse
 from indexer.passages import TokenCounter, split
-from indexer.redact import Redactor
+from indexer.redact import PATTERNS_ONLY, Redactor
+from indexer.rules import RedactionRules
 from indexer.sandbox import Sandbox
+from indexer.tables import VAULT_ORDINAL
 from indexer.versions import code_version
 from policies.errors import QuarantineError
 from policies.manifest import Source
@@ -68,7 +70,7 @@ class Stages(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ingested:
-    """A document ready to be stored, and the parts that are documents of their own."""
+    """A document ready to be stored, and the parts that are documents of their own. A vault is among the passages."""
 
     revision: Revision
     passages: tuple[SealedPassage, ...]
@@ -105,6 +107,7 @@ def ingest(
 ) -> Ingested:
     """The document as a sealed revision under a fresh key. Nothing unredacted is embedded or kept.
 
+    But where the source has a vault, the values behind pseudonyms are kept in it, sealed under that key.
     `vectors` gives those that are known already, by the text that was embedded.
 
     Raises:
@@ -118,7 +121,10 @@ def ingest(
     read_uri = unquote(item.uri)
     texts = [title, read_uri, *(element.text for element in parsed.elements)]
     redacted = stages.redactor.redact(
-        texts, key=keyring.pseudonym_key(source.name), profile=redaction.profile, languages=redaction.languages
+        texts,
+        key=keyring.pseudonym_key(source.name),
+        rules=RedactionRules.of(redaction),
+        with_values=redaction.vault,
     )
     clean_title, clean_uri, *clean_texts = redacted.texts
     elements = [replace(element, text=text) for element, text in zip(parsed.elements, clean_texts, strict=True)]
@@ -163,10 +169,13 @@ def ingest(
         ingested=origin.ingested,
         passages=len(sealed),
         skipped_parts=parsed.skipped_parts,
-        redactions=redacted.counts,
+        redactions=dict(redacted.counts) | ({PATTERNS_ONLY: redacted.uncovered} if redacted.uncovered else {}),
         sealed=seal_description(key, key_id, description),
     )
-    return Ingested(revision=revision, passages=sealed, parts=parsed.parts)
+    vault: tuple[SealedPassage, ...] = ()
+    if redaction.vault:
+        vault = (SealedPassage(ordinal=VAULT_ORDINAL, text=seal_vault(key, key_id, redacted.values), vector=b""),)
+    return Ingested(revision=revision, passages=(*sealed, *vault), parts=parsed.parts)
 
 
 def _embed(

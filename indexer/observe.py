@@ -11,6 +11,7 @@ from sqlmodel import Session
 from indexer import catalog, orders
 from indexer.catalog import Revision
 from indexer.database import Database
+from indexer.redact import PATTERNS_ONLY
 from indexer.tables import DocumentState
 from policies import ledger, retention
 from policies.ledger import Record
@@ -31,6 +32,7 @@ class _Holdings:
     spared: int
     orders: Mapping[str, int]
     redactions: Mapping[str, int]
+    patterns_only: int
 
 
 @dataclass(kw_only=True)
@@ -83,6 +85,7 @@ def _holdings(session: Session, source: Source, keyring: Database, now: datetime
     redactions: Counter[str] = Counter()
     for document in indexed:
         redactions.update(document.revision.redactions)
+    patterns_only = redactions.pop(PATTERNS_ONLY, 0)
     overdue = {document.id for document in indexed if _is_overdue(source, document.revision, now)}
     return _Holdings(
         documents=counts,
@@ -91,6 +94,7 @@ def _holdings(session: Session, source: Source, keyring: Database, now: datetime
         spared=len(overdue & spared.keys()),
         orders=Counter(spared[document].kind.value for document in spared.keys() & documents.keys()),
         redactions=redactions,
+        patterns_only=patterns_only,
     )
 
 
@@ -107,6 +111,7 @@ def _observed(held: _Holdings, acts: _Acts, confidence: str) -> Observed:
         spared=held.spared,
         orders=dict(held.orders),
         redactions=dict(held.redactions),
+        patterns_only=held.patterns_only,
         retrievals=acts.retrievals,
         purposes=dict(acts.retrieved["purpose"]),
         regions=dict(acts.retrieved["region"]),

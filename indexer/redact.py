@@ -1,14 +1,17 @@
 """Replace personal data and secrets by pseudonyms that say what stood there and, under one key, what is the same."""
 
 import hmac
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, assert_never
 
-from indexer.recognisers import ENTITIES, PROFILES
+from indexer.reasons import Explained, Hidden, Reason, assigned, reasons_of
 from indexer.recognisers.canonical import canonical
+from indexer.recognisers.fold import fold, folder
+from indexer.rules import ALWAYS, RedactionRules
 from indexer.sandbox import JSON, Sandbox
 from indexer.versions import code_version
 from policies.errors import QuarantineError, RefusedError
@@ -19,12 +22,30 @@ START_TIMEOUT_S = 60.0
 MIN_TIMEOUT_S = 2.0  # chosen: a query takes 1 ms, but others use the processors too
 TIMEOUT_PER_KB_S = 0.05  # chosen: more than ten times what ordinary text takes, twice the worst text tried
 
+PATTERNS_ONLY = "PATTERNS_ONLY"
+"""Counts, among a document's redactions, passages in a language in which names were not looked for."""
+MAX_DROPS = 6
+"""How often a text is looked at again where values were dropped, which brings together what stood apart."""
+
+_FEWEST_STARS, _MOST_STARS = 4, 16
+_CARD_DIGITS_LEFT = 4
+_SHORTEST_CARD = 12
 _PSEUDONYM_CHARACTERS = 20
+_PLAIN = folder(())
+_DECIDING = ("allowed.py", "detect.py", "hunt.py", "languages.py", "redact.py", "rules.py")
 _LETTERS = bytes.maketrans(b"0123456789abcdef", b"abcdefghijklmnop")
 
 
 REFUSALS: Mapping[str, tuple[str, str]] = {
     "recogniser_failed": ("A recogniser gave up.", "Split the document, or report it."),
+    "redaction_timeout": (
+        "Redaction took more of the processor than a text of this length may.",
+        "Split the document.",
+    ),
+    "language_not_covered": (
+        "A part is in a language or script whose names no recogniser reads.",
+        "Leave it out, or let patterns do with `other_languages: patterns` in the manifest.",
+    ),
     "redaction_endless": ("Redaction does not come to an end.", "Split the document."),
     "redaction_not_covered": (
         "No recogniser covers these languages or this profile.",
@@ -44,19 +65,29 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Redacted:
-    """Texts as they may be kept, in the order given, and how many values of each entity were replaced in them."""
+    """Texts as they may be kept, in the order given, and how many values of each entity were replaced in them.
+
+    `uncovered` passages are in a language in which patterns alone were looked for: names may stand in them.
+    `values` has, where they were asked for, each pseudonym with what first stood in its place; never a secret.
+    """
 
     texts: tuple[str, ...]
     counts: Mapping[str, int]
+    uncovered: int
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def detector() -> Sandbox:
-    """The process that finds spans, with the limits that were measured for it. Its library is imported there only."""
+def detector(*, cpu_s: float = math.inf) -> Sandbox:
+    """The process that finds spans, with the limits that were measured for it. Its library is imported there only.
+
+    `cpu_s` limits the processor time of one call, in whole seconds.
+    """
     return Sandbox(
         "indexer.detect",
         stage="redact",
         address_space_bytes=ADDRESS_SPACE_BYTES,
         start_timeout_s=START_TIMEOUT_S,
+        cpu_s=cpu_s,
         refusals=REFUSALS,
     )
 
@@ -67,33 +98,51 @@ class Redactor:
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self.version = code_version(
-            ["detect.py", "redact.py", "recognisers/*.py"], ["presidio-analyzer", "phonenumbers"]
+            [*_DECIDING, "recognisers/*.py", "ner/*.py"],
+            ["presidio-analyzer", "phonenumbers", "py3langid", "numpy", "regex"],
         )
 
-    def redact(self, texts: Sequence[str], *, key: bytes, profile: str, languages: Sequence[str]) -> Redacted:
-        """`texts` with every value that `profile` covers replaced by `[ENTITY_<20 letters>]`.
+    def redact(self, texts: Sequence[str], *, key: bytes, rules: RedactionRules, with_values: bool = False) -> Redacted:
+        """`texts` with every value that `rules` cover replaced as they say, by `[ENTITY_<20 letters>]` if nothing else.
 
         The letters are 80 bits of HMAC-SHA256 under `key` over the entity and the value's canonical spelling, so a
-        value gets the same pseudonym in a document and in a query. Everything else is unchanged to the character, and
-        redacting the result changes nothing. The texts of one document belong into one call, in order. The profile
-        "none" returns the texts as they are.
+        value gets the same pseudonym in a document and in a query. Everything else is unchanged to the character, but
+        for a space beside what is dropped, and redacting the result changes nothing but, rarely, a
+        name at the edge of what is redacted. The texts of one document belong
+        into one call, in order. Rules without entities return the texts as they are.
 
         Raises:
             QuarantineError: stage `redact`; reason `redaction_timeout`, or `redaction_failed`, or the detector's own.
                 Nothing of the texts may be kept.
-            RefusedError: the key is too short or the profile unknown.
+            RefusedError: the key is too short.
             DependencyError: the detector does not start; the texts were not looked at.
         """
         if len(key) < MIN_KEY_BYTES:
             raise RefusedError(
                 f"A redaction key has at least {MIN_KEY_BYTES} bytes.", mend="Take the source's key from the keyring."
             )
-        if profile not in PROFILES:
-            raise RefusedError(f"No redaction profile {profile!r}.", mend=f"Use one of {', '.join(PROFILES)}.")
-        if not PROFILES[profile]:
-            return Redacted(texts=tuple(texts), counts={})
+        if not rules.entities:
+            return Redacted(texts=tuple(texts), counts={}, uncovered=0)
+        counts: Counter[str] = Counter()
+        uncovered = 0
+        values: dict[str, str] = {}
+        for _ in range(MAX_DROPS):
+            found, passed = self._find(texts, rules)
+            uncovered = max(uncovered, passed)
+            if with_values:
+                _keep_values(values, texts, found, key, rules)
+            texts = [_replace(text, spans, key, rules) for text, spans in zip(texts, found, strict=True)]
+            entities = [entity for spans in found for _, _, entity in spans]
+            counts.update(entities)
+            if not any(rules.mode(entity) == "drop" for entity in entities):
+                counted = dict(sorted(counts.items()))
+                return Redacted(texts=tuple(texts), counts=counted, uncovered=uncovered, values=values)
+        message, mend = REFUSALS["redaction_endless"]
+        raise QuarantineError(message, reason="redaction_endless", stage="redact", mend=mend)
+
+    def _find(self, texts: Sequence[str], rules: RedactionRules) -> tuple[list[list[tuple[int, int, str]]], int]:
         timeout_s = max(MIN_TIMEOUT_S, 0.5 + TIMEOUT_PER_KB_S * sum(map(len, texts)) / 1000)
-        request: dict[str, JSON] = {"texts": list(texts), "languages": list(languages), "profile": profile}
+        request: dict[str, JSON] = {"texts": list(texts), **rules.request()}
         try:
             answer = self._detector.call(request, b"", timeout_s=timeout_s)
         except QuarantineError as error:
@@ -105,11 +154,31 @@ class Redactor:
                     mend="Split the document.",
                 ) from error
             raise
-        counts: Counter[str] = Counter()
-        replaced = tuple(
-            _replace(text, spans, key, counts) for text, spans in zip(texts, _spans(answer, texts), strict=True)
-        )
-        return Redacted(texts=replaced, counts=dict(sorted(counts.items())))
+        return _spans(answer, texts, rules.known), _uncovered(answer)
+
+    def explain(self, texts: Sequence[str], *, key: bytes, rules: RedactionRules) -> Explained:
+        """What `redact` makes of `texts`, and why. Raises as `redact`; rules without entities hide nothing."""
+        asking = _Explaining(self._detector)
+        redacted = Redactor(asking).redact(texts, key=key, rules=rules)
+        if not asking.answer:
+            return Explained(originals=tuple(texts), texts=redacted.texts, hidden=((),) * len(texts), counts={})
+        spans = _spans(asking.answer, texts, rules.known)
+        found = zip(texts, spans, reasons_of(asking.answer, texts), strict=True)
+        hidden = tuple(_hidden(text, of_text, reasons, key, rules) for text, of_text, reasons in found)
+        return Explained(originals=tuple(texts), texts=redacted.texts, hidden=hidden, counts=redacted.counts)
+
+
+class _Explaining:
+    """A detector that asks for reasons as well, and keeps the answer to what it was asked first."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.answer: dict[str, JSON] = {}
+
+    def call(self, header: Mapping[str, JSON], body: bytes, *, timeout_s: float) -> dict[str, JSON]:
+        answer = self._detector.call({**header, "explain": True}, body, timeout_s=timeout_s)
+        self.answer = self.answer or answer
+        return answer
 
 
 def pseudonym(entity: str, value: str, *, key: bytes) -> str:
@@ -119,35 +188,104 @@ def pseudonym(entity: str, value: str, *, key: bytes) -> str:
     return f"[{entity}_{digest.encode().translate(_LETTERS).decode()}]"
 
 
-def _replace(text: str, spans: Sequence[tuple[int, int, str]], key: bytes, counts: Counter[str]) -> str:
+def _replace(text: str, spans: Sequence[tuple[int, int, str]], key: bytes, rules: RedactionRules) -> str:
     parts: list[str] = []
     done = 0
     for start, end, entity in spans:
-        parts += (text[done:start], pseudonym(entity, text[start:end], key=key))
-        counts[entity] += 1
+        parts.append(text[done:start])
         done = end
+        match rules.mode(entity):
+            case "pseudonym":
+                parts.append(pseudonym(entity, text[start:end], key=key))
+            case "opaque":
+                parts.append(f"[{entity}]")
+            case "mask":
+                parts.append(_mask(entity, text[start:end]))
+            case "drop":
+                parts[-1], gap, done = _closed(parts[-1], text, end)
+                parts.append(gap)
+            case mode:
+                assert_never(mode)
     return "".join((*parts, text[done:]))
 
 
-def _spans(answer: Mapping[str, JSON], texts: Sequence[str]) -> list[list[tuple[int, int, str]]]:
+def _keep_values(
+    values: dict[str, str],
+    texts: Sequence[str],
+    found: Sequence[Sequence[tuple[int, int, str]]],
+    key: bytes,
+    rules: RedactionRules,
+) -> None:
+    """Add what stands where a pseudonym will, by pseudonym, unless it is known already or a secret."""
+    for text, spans in zip(texts, found, strict=True):
+        for start, end, entity in spans:
+            if entity not in ALWAYS and rules.mode(entity) == "pseudonym":
+                value = text[start:end]
+                values.setdefault(pseudonym(entity, value, key=key), value)
+
+
+def _mask(entity: str, value: str) -> str:
+    """Stars for letters and digits, and the last digits of a card, which PCI DSS 3.4.1 lets show."""
+    plain = "".join(filter(str.isalnum, fold(value, _PLAIN).text))
+    is_card = entity == "CREDIT_CARD" and plain.isdigit() and len(plain) >= _SHORTEST_CARD
+    left = plain[-_CARD_DIGITS_LEFT:] if is_card else ""
+    return "*" * min(max(len(plain) - len(left), _FEWEST_STARS), _MOST_STARS) + left
+
+
+def _closed(before: str, text: str, end: int) -> tuple[str, str, int]:
+    """How a text closes where a value that ended at `end` is dropped.
+
+    That is what stood before, what parts it from what follows, and where that begins: of two spaces one goes.
+    """
+    after = text[end : end + 1]
+    if before[-1:] in {" ", "\t"} and (not after or after.isspace() or after in ",.;:!?)"):
+        return before[:-1], "", end
+    if before[-1:] in {"", "\n"} and after in {" ", "\t"}:
+        return before, "", end + 1
+    return before, " " if before[-1:].isalnum() and after.isalnum() else "", end
+
+
+def _hidden(
+    text: str, spans: Sequence[tuple[int, int, str]], reasons: Sequence[Reason], key: bytes, rules: RedactionRules
+) -> tuple[Hidden, ...]:
+    return tuple(
+        Hidden(
+            start=start,
+            end=end,
+            entity=entity,
+            replacement=_replace(text[start:end], [(0, end - start, entity)], key, rules),
+            reasons=of_span,
+        )
+        for (start, end, entity), of_span in zip(spans, assigned(spans, reasons), strict=True)
+    )
+
+
+def _spans(answer: Mapping[str, JSON], texts: Sequence[str], known: frozenset[str]) -> list[list[tuple[int, int, str]]]:
     """The spans of an answer, checked, because the child that gave it has read hostile text."""
     match answer.get("spans"):
         case list() as per_text if len(per_text) == len(texts):
-            return [_checked(spans, len(text)) for spans, text in zip(per_text, texts, strict=True)]
+            return [_checked(spans, len(text), known) for spans, text in zip(per_text, texts, strict=True)]
     raise _garbled()
 
 
-def _checked(spans: JSON, length: int) -> list[tuple[int, int, str]]:
+def _checked(spans: JSON, length: int, known: frozenset[str]) -> list[tuple[int, int, str]]:
     checked: list[tuple[int, int, str]] = []
     done = 0
     for span in spans if isinstance(spans, list) else [None]:
         match span:
-            case [int(start), int(end), str(entity)] if done <= start < end <= length and entity in ENTITIES:
+            case [int(start), int(end), str(entity)] if done <= start < end <= length and entity in known:
                 checked.append((start, end, entity))
                 done = end
             case _:
                 raise _garbled()
     return checked
+
+
+def _uncovered(answer: Mapping[str, JSON]) -> int:
+    match answer.get("uncovered"):
+        case int(passages) if passages >= 0:
+            return passages
+    raise _garbled()
 
 
 def _garbled() -> QuarantineError:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from indexer import catalog, orders, serving
 from indexer.content import open_description
+from indexer.ingest import fingerprint
 from indexer.keyring import Keyring
 from indexer.tables import DocumentState
 from indexer.workshop import Workshop
@@ -38,6 +39,7 @@ class Effect:
     `due` are documents that would be past their retention, and no longer be shown, from that instant; `kept` those of
     them that an order keeps from deletion. `conflicts` is what would keep this node from working with the source at
     all, `lapsed` are transfers that carry nothing any more, `idle_rules` patterns that no indexed document matches.
+    `outdated` counts documents that were read, redacted or embedded otherwise than a sync under the manifest would now.
     """
 
     plan: plan.Plan
@@ -50,6 +52,7 @@ class Effect:
     conflicts: tuple[Deny | Gap, ...]
     lapsed: tuple[Transfer, ...]
     idle_rules: tuple[str, ...]
+    outdated: int
 
 
 def effect(workshop: Workshop, source: Source, *, callers: Sequence[Caller]) -> Effect:
@@ -85,6 +88,7 @@ def effect(workshop: Workshop, source: Source, *, callers: Sequence[Caller]) -> 
         conflicts=conflicts(source=source, node=workshop.node, now=now),
         lapsed=lapsed(source.policy, now),
         idle_rules=_idle_rules(workshop.keyring, source, indexed),
+        outdated=_outdated(workshop, source, indexed),
     )
 
 
@@ -175,6 +179,13 @@ def _idle_rules(keyring: Keyring, source: Source, documents: Sequence[catalog.Do
         return ()
     names = _origin_ids(keyring, documents).values()
     return tuple(rule.match for rule in rules if not any(globs.matches(rule.match, name) for name in names))
+
+
+def _outdated(workshop: Workshop, source: Source, documents: Sequence[catalog.Document]) -> int:
+    if not documents:
+        return 0
+    made_by = workshop.keyring.fingerprint(fingerprint(workshop.stages, source))
+    return sum(document.revision.fingerprint != made_by for document in documents)
 
 
 def _origin_ids(keyring: Keyring, documents: Sequence[catalog.Document]) -> dict[DocumentId, str]:

@@ -87,6 +87,7 @@ def find(
 
 def _pattern(workshop: Workshop, source: Source, values: Sequence[str]) -> re.Pattern[str]:
     key = workshop.keyring.pseudonym_key(source.name)
+    known = ENTITIES | {pattern.entity for pattern in source.policy.redaction.patterns}
     alternatives: set[str] = set()
     for value in values:
         words = _folded(value).split()
@@ -99,7 +100,7 @@ def _pattern(workshop: Workshop, source: Source, values: Sequence[str]) -> re.Pa
             plain = _BETWEEN_WORDS.join(map(re.escape, order))
             alternatives.add(rf"(?<![^\W_]){plain}(?![^\W_])")
         alternatives |= {
-            re.escape(_folded(pseudonym(entity, value, key=key))) for entity in ENTITIES if canonical(entity, value)
+            re.escape(_folded(pseudonym(entity, value, key=key))) for entity in known if canonical(entity, value)
         }
     return re.compile("|".join(sorted(alternatives)))
 

@@ -128,10 +128,11 @@ def _parser() -> str:
 
 def _detector() -> str:
     from indexer import redact
+    from indexer.rules import BALANCED
 
     with redact.detector() as sandbox:
         redactor = redact.Redactor(sandbox)
-        redacted = redactor.redact(["ann@example.com"], key=bytes(32), profile="balanced", languages=["en"])
+        redacted = redactor.redact(["ann@example.com"], key=bytes(32), rules=BALANCED)
         confined = confinement(sandbox)
     if "example.com" in redacted.texts[0]:
         raise SettingsError("An e-mail address was not redacted.", mend="Install Penstock again.")

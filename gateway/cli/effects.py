@@ -51,6 +51,7 @@ class Shown:
             self._show_fate()
             for pattern in self.effect.idle_rules:
                 show(f"  The rule {pattern!r} matches none of the documents.")
+        self._show_outdated()
         self._show_conflicts()
 
     def plain(self) -> dict[str, object]:
@@ -79,6 +80,10 @@ class Shown:
             "idle_rules": list(effect.idle_rules),
             "rebuild": effect.plan.needs_rebuild,
             "reingest": effect.plan.needs_reingest,
+            "outdated": effect.outdated,
+            "unredacted": list(self.source.policy.redaction.keep),
+            "allowed": len(self.source.policy.redaction.allow),
+            "vault": self.source.policy.redaction.vault,
         } | (self._named() if self.names else {})
 
     def _named(self) -> dict[str, object]:
@@ -110,6 +115,23 @@ class Shown:
             show("  The index will be laid out anew.")
         if effect.plan.needs_reingest and effect.documents:
             show("  The next sync will read every document again.")
+        self._show_redaction()
+
+    def _show_redaction(self) -> None:
+        clause = self.source.policy.redaction
+        for entity in clause.keep:
+            show(f"  Values of the kind {entity} stay in texts, and are found and shown, as they are written.")
+        if clause.allow:
+            show(f"  {len(clause.allow)} allowed strings stay in texts as they are written.")
+        if clause.vault:
+            show("  Vault: values behind pseudonyms are kept, sealed, and can be brought back by penstock reveal.")
+
+    def _show_outdated(self) -> None:
+        if self.effect.outdated and not self.effect.plan.needs_reingest:
+            show(
+                f"  {self.effect.outdated} documents were read or redacted by another version of Penstock: the next "
+                "sync reads them again."
+            )
 
     def _show_conflicts(self) -> None:
         for refusal in self.effect.conflicts:

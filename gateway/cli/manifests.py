@@ -17,6 +17,7 @@ from gateway.settings import from_environment
 from policies import manifest
 from policies.errors import ManifestError, RefusedError
 from policies.manifest import Source
+from policies.manifest.mends import locate
 from policies.model import Caller
 from policies.yamldoc import read
 
@@ -163,6 +164,10 @@ def read_all(paths: Sequence[Path]) -> tuple[list[Manifest], list[ManifestError]
             errors += faults
             continue
         one = Manifest(path=path, text=text, source=manifest.parse(text, path=str(path)))
+        faults = _redaction_faults(one)
+        if faults:
+            errors += faults
+            continue
         one, fault = _with_connector(one, environment)
         fault = fault or _duplicate_fault(one, found.get(one.source.name))
         if fault:
@@ -194,6 +199,18 @@ def _with_connector(one: Manifest, environment: Mapping[str, str]) -> tuple[Mani
             return replace(one, warning=fault), None
         return one, fault
     return one, None
+
+
+def _redaction_faults(one: Manifest) -> tuple[ManifestError, ...]:
+    """What redaction cannot do of what the manifest asks for. Patterns are tried, in a process that takes seconds."""
+    clause = one.source.policy.redaction
+    if not clause.options:
+        return ()
+    from indexer import probe, rules
+
+    found = list(rules.problems(clause)) or list(probe.problems(clause))
+    document = read(one.text, path=str(one.path))
+    return tuple(locate(problem, document, str(one.path)) for problem in found)
 
 
 def _duplicate_fault(one: Manifest, other: Manifest | None) -> ManifestError | None:
@@ -245,5 +262,5 @@ def _callers(opened: "Installation") -> list[Caller]:
 
 
 def _next_step(one: Manifest, effect: "Effect") -> str:
-    wanted = not effect.documents or effect.plan.needs_reingest
+    wanted = not effect.documents or effect.plan.needs_reingest or effect.outdated
     return f" Next: penstock sync {one.source.name}" if wanted and one.source.state == "active" else ""

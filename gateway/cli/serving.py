@@ -162,5 +162,7 @@ def _check_indexes(opened: "Installation", retrieval: "Retrieval") -> None:
 
 def _warm(retrieval: "Retrieval") -> None:
     """Load and start now what the first request would otherwise wait for."""
-    retrieval.lookup.redactor.redact(["warm"], key=secrets.token_bytes(32), profile="balanced", languages=["en"])
+    from indexer.rules import BALANCED
+
+    retrieval.lookup.redactor.redact(["warm"], key=secrets.token_bytes(32), rules=BALANCED)
     retrieval.lookup.embedder.embed_query("warm")

@@ -144,6 +144,19 @@ def _useless(place: Place, allow: Iterable[str], deny: Iterable[str]) -> Iterato
 
 def _redaction(policy: Policy) -> Iterator[Problem]:
     clause = policy.redaction
+    if clause.profile == "none" and clause.options:
+        yield Problem(
+            place=("redaction", min(clause.options)),
+            message="Profile 'none' lets everything through, so this would do nothing.",
+            mend="Remove it, or choose the profile strict, balanced or identifiers.",
+        )
+    both = sorted(set(clause.also) & set(clause.keep))
+    if both:
+        yield Problem(
+            place=("redaction", "keep"),
+            message=f"{both[0]!r} is to be redacted and to be kept.",
+            mend="Remove it from also or from keep.",
+        )
     if clause.profile != "none":
         if not clause.languages:
             yield Problem(

@@ -10,12 +10,17 @@ from policies.manifest.scalars import (
     Age,
     Country,
     Day,
+    EntityName,
+    EntityNames,
     Glob,
     Languages,
     Listed,
+    Literals,
     Names,
+    Phrases,
     Principals,
     Prose,
+    Regex,
     Region,
     Regions,
     Retained,
@@ -33,6 +38,14 @@ class Clause(BaseModel):
 
 def _is_none(value: object) -> bool:
     return value is None
+
+
+def _is_empty(value: object) -> bool:
+    return not value
+
+
+def _is_false(value: object) -> bool:
+    return value is False
 
 
 class LawfulBasis(Clause):
@@ -117,13 +130,75 @@ class AccessRules(Clause):
     """Permissions that were mirrored from the origin longer ago than this admit nobody."""
 
 
+Output = Literal["pseudonym", "opaque", "mask", "drop"]
+"""What stands in a text in place of a value.
+
+`pseudonym` is `[PERSON_<20 letters>]`, the same wherever the value is; `opaque` is `[PERSON]`; `mask` is a `*` for each
+letter or digit, 4 at least and 16 at most, and the last four digits of a card; `drop` is nothing. Only a pseudonym
+lets a question about a person, or that person's own request, find the passage.
+"""
+
+
+class Pattern(Clause):
+    """Values that only this organisation has. Found as words of their own, in text without accents, on one line."""
+
+    entity: EntityName = Field(examples=["STAFF_NUMBER"])
+    """What they are called: a name that no kind of Penstock's own has."""
+    regex: Regex = Field(examples=["NW-[0-9]{6}"])
+    """Python's syntax, as far as its worst case is known: see `policies.manifest.regexes`."""
+    context: Phrases = Field(default=(), examples=[["staff", "payroll"]], exclude_if=_is_empty)
+    """Where it is given, only what stands within some eight words after one of these counts."""
+    score: Share | None = Field(default=None, ge=0.5, examples=[0.9], exclude_if=_is_none)
+    """How sure a match is; 1 where it is left out. Where kinds overlap, what is hidden is named after the surest."""
+
+
 class Redaction(Clause):
-    """What is taken out of a document before anything else sees it."""
+    """What is taken out of a document before anything else sees it.
+
+    `allow` and the words of `patterns` are policy: they stand in the manifest, in the catalog and in every export of
+    it as they are written. A name put there is put there by the operator's decision.
+    """
 
     profile: Literal["strict", "balanced", "identifiers", "none"] = Field(examples=["balanced"])
     languages: Languages = Field(default=(), examples=[["en"]])
     reason: Text | None = Field(default=None, examples=["Published product manuals; they hold no personal data."])
     """Needed for profile `none`: why this source holds no personal data."""
+    also: EntityNames = Field(default=(), examples=[["LOCATION"]], exclude_if=_is_empty)
+    """Kinds of personal data that are redacted beside those of the profile."""
+    keep: EntityNames = Field(default=(), examples=[["IP_ADDRESS"]], exclude_if=_is_empty)
+    """Kinds that are left as they are though the profile has them. Never secrets."""
+    output: dict[str, Output] = Field(
+        default_factory=dict, examples=[{"default": "pseudonym", "CREDIT_CARD": "mask"}], exclude_if=_is_empty
+    )
+    """What takes the place of a value, by its kind; `default` for those that are not named."""
+    allow: Literals = Field(default=(), examples=[["Ada Lovelace Building"]], exclude_if=_is_empty)
+    """Strings that are left as they are. Whole words count, capitals do not; what is longer than one stays hidden."""
+    patterns: tuple[Pattern, ...] = Field(
+        default=(),
+        max_length=20,
+        examples=[[{"entity": "STAFF_NUMBER", "regex": "NW-[0-9]{6}", "context": ["staff"]}]],
+        exclude_if=_is_empty,
+    )
+    other_languages: Literal["quarantine", "patterns"] = Field(
+        default="quarantine", examples=["quarantine"], exclude_if="quarantine".__eq__
+    )
+    """What becomes of a document with a passage in a language that redaction does not cover: it is quarantined, or it
+    is kept and such passages are counted, though names are not looked for in that language."""
+    vault: bool = Field(default=False, examples=[False], exclude_if=_is_false)
+    """Whether the value behind each pseudonym is kept, sealed with its document, for `penstock reveal`.
+
+    Secrets never are. Where it is off, nobody can bring a value back from what is stored."""
+
+    @property
+    def covered(self) -> str:
+        """The profile with what is added to it and taken out of it, such as `strict + STAFF_NUMBER - IP_ADDRESS`."""
+        added = sorted({*self.also, *(pattern.entity for pattern in self.patterns)})
+        return "".join((self.profile, *(f" + {name}" for name in added), *(f" - {name}" for name in self.keep)))
+
+    @property
+    def options(self) -> dict[str, object]:
+        """What decides how texts are redacted beside profile and languages, as JSON; empty where nothing does."""
+        return self.model_dump(mode="json", exclude={"profile", "languages", "reason"})
 
 
 class Guardrail(Clause):

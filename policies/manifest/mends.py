@@ -31,7 +31,7 @@ def explain(error: ValidationError, document: Document, model: type[BaseModel], 
     found = [
         problem for details in every if not _follows(details, every, model) for problem in _problems(details, model)
     ]
-    return sorted((_locate(problem, document, path) for problem in found), key=lambda each: each.line)
+    return sorted((locate(problem, document, path) for problem in found), key=lambda each: each.line)
 
 
 def _follows(details: ErrorDetails, every: list[ErrorDetails], model: type[BaseModel]) -> bool:
@@ -51,7 +51,8 @@ def _follows(details: ErrorDetails, every: list[ErrorDetails], model: type[BaseM
             return False
 
 
-def _locate(problem: Problem, document: Document, path: str) -> ManifestError:
+def locate(problem: Problem, document: Document, path: str) -> ManifestError:
+    """The problem as an error of a file, with the line of its key or of the nearest one above it."""
     place = problem.place
     while place not in document.lines:  # a missing key is at fault where it should stand
         place = place[:-1]

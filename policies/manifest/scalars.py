@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from policies import facts, globs, regions
 from policies.errors import RefusedError
+from policies.manifest import regexes
 from policies.retention import Period
 
 _DIGITS = re.compile(r"[0-9]{1,12}")
@@ -151,12 +152,27 @@ Glob = Annotated[str, AfterValidator(_guard(globs.check))]
 """A pattern of origin ids; see `policies.globs`."""
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
 """An ISO 639-1 code."""
+EntityName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$", max_length=40)]
+"""A kind of personal data: capitals and digits, parted by `_`."""
+Regex = Annotated[str, AfterValidator(_guard(regexes.check))]
+"""A pattern that is fast on every text; see `policies.manifest.regexes`."""
+Phrase = Annotated[str, StringConstraints(pattern=r"[^\W_]", strip_whitespace=True, min_length=1, max_length=60)]
+"""Words that announce a value."""
 Cron = Annotated[str, AfterValidator(_cron)]
 """Five fields: minute, hour, day of the month, month, day of the week."""
 
 Slugs = Annotated[tuple[Slug, ...], AfterValidator(_sorted)]
 Principals = Annotated[tuple[Principal, ...], AfterValidator(_sorted)]
 Regions = Annotated[tuple[Region, ...], AfterValidator(_sorted)]
+EntityNames = Annotated[tuple[EntityName, ...], AfterValidator(_sorted)]
+Phrases = Annotated[tuple[Phrase, ...], Field(max_length=20), AfterValidator(_sorted)]
+_LITERAL = r"^[^\x00-\x1f\x7f-\x9f]*[^\W_][^\x00-\x1f\x7f-\x9f]*[^\W_][^\x00-\x1f\x7f-\x9f]*$"
+Literals = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=_LITERAL, strip_whitespace=True, max_length=100)], ...],
+    Field(max_length=200),
+    AfterValidator(_sorted),
+]
+"""Strings that are looked for as they are written: two letters or digits at least, in one line."""
 Languages = Annotated[tuple[Language, ...], AfterValidator(_sorted)]
 Listed = Annotated[
     tuple[Text, ...], BeforeValidator(_none_listed, json_schema_input_type=Literal["none"] | tuple[Text, ...])

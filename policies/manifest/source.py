@@ -17,6 +17,14 @@ from policies.manifest.clauses import Clause, Policy
 from policies.manifest.scalars import SLUG, Cron, Share, Slug, Switch, Text, Whole
 from policies.model import Access, PolicyHash, SourceName
 
+_OPTIONS_CHARS = 16
+
+
+def _hash(value: object) -> str:
+    """SHA-256 in hex of the canonical JSON."""
+    canonical = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
 
 class Connector(Clause):
     """Which connector reads the source, and its options as written: text, lists and mappings for it to check."""
@@ -71,13 +79,14 @@ class Source(Clause):
     @cached_property
     def policy_hash(self) -> PolicyHash:
         """SHA-256 in hex of the manifest's canonical JSON; comments, layout and the order of sets do not count."""
-        canonical = json.dumps(self.model_dump(mode="json"), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        return PolicyHash(hashlib.sha256(canonical.encode()).hexdigest())
+        return PolicyHash(_hash(self.model_dump(mode="json")))
 
     @property
     def redaction(self) -> str:
         """Names how texts of this source are redacted. Passages redacted otherwise must not be served under it."""
-        return f"{self.policy.redaction.profile}:{','.join(self.policy.redaction.languages)}"
+        clause = self.policy.redaction
+        options = f":{_hash(clause.options)[:_OPTIONS_CHARS]}" if clause.options else ""
+        return f"{clause.profile}:{','.join(clause.languages)}{options}"
 
     @property
     def mirrors_access(self) -> bool:

@@ -107,14 +107,14 @@ def _disposal(known: Known, sector: Sector) -> list[tuple[str, str]]:
 
 
 def _identifiers(known: Known, facts: Facts) -> list[str]:
-    profile = known.source.policy.redaction.profile
-    covered = facts.profiles[profile]
+    clause = known.source.policy.redaction
+    covered = facts.profiles[clause.profile].union(clause.also).difference(clause.keep)
     rows = [(row.letter, row.title, *_coverage(row, covered)) for row in law.identifiers().rows]
     return [
         "### The identifiers of 45 CFR 164.514(b)(2)(i)",
         (
-            f"What the redaction profile {profile} replaces. This is no de-identification: the Safe Harbor method asks "
-            "for all eighteen and for no actual knowledge that what is left identifies somebody."
+            f"What the redaction profile {clause.covered} replaces. This is no de-identification: the Safe Harbor "
+            "method asks for all eighteen and for no actual knowledge that what is left identifies somebody."
         ),
         table(("", "Identifier", "Covered", "Not covered"), rows),
     ]

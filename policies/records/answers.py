@@ -165,7 +165,18 @@ def redaction(policy: Policy, language: Language) -> str:
     clause = policy.redaction
     if clause.profile == "none":
         return words.say(language, "not_replaced", reason=(clause.reason or "").removesuffix("."))
-    return words.say(language, "replaced", profile=clause.profile)
+    nameless = "PERSON" in clause.keep or (clause.profile == "identifiers" and "PERSON" not in clause.also)
+    replaced = words.say(language, "replaced_identifiers" if nameless else "replaced", profile=clause.covered)
+    return "; ".join((replaced, words.say(language, "vault_on"))) if clause.vault else replaced
+
+
+def vault(policy: Policy, language: Language) -> str:
+    """Whether values can be brought back from what is stored."""
+    return words.say(language, "vault_on" if policy.redaction.vault else "vault_off")
+
+
+def _vault(view: View) -> Cell:
+    return (config(vault(view.policy, view.language)),)
 
 
 def ground(rows: tuple[Ground, ...], name: str, policy: Policy) -> Ground:
@@ -282,6 +293,7 @@ ANSWERS: Mapping[str, Answer] = MappingProxyType(
         "adherence": _adherence,
         "adherence_reason": _adherence_reason,
         "security": _security,
+        "vault": _vault,
         "basis": _basis,
         "condition": _condition,
         "schedule_1": _schedule_1,

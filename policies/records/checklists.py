@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from policies.records import drift, words
-from policies.records.answers import ANSWERS, View, redaction
+from policies.records.answers import ANSWERS, View, redaction, vault
 from policies.records.cells import Cell, Origin, escape, gaps_of, table, text_of
 from policies.records.known import Facts, Known
 from policies.records.registers import language_of, rows
@@ -187,6 +187,7 @@ def flow(known: Known, facts: Facts) -> str:
                 ("Documents", _counts(seen.documents)),
                 ("Passages", str(seen.passages)),
                 ("Replaced before indexing", _counts(seen.redactions)),
+                ("Passages in languages whose names are not looked for", str(seen.patterns_only)),
                 ("Answered with passages of it", str(seen.retrievals)),
                 ("Refused", _counts(seen.denied)),
                 ("Past retention, not purged yet", str(seen.overdue)),
@@ -283,6 +284,7 @@ def _guardrails(known: Known) -> list[tuple[str, str]]:
             f"{clause.max_risk:g}",
         ),
         ("Redaction", redaction(source.policy, "en")),
+        ("Reversal of pseudonyms", vault(source.policy, "en")),
         ("A sync that would lose more than this share stops", f"{source.limits.max_deletes:g}"),
         ("Permissions of the origin count for", str(source.policy.access.max_age or "not mirrored")),
     ]

@@ -109,6 +109,7 @@ _DESCRIPTION = (
     ("Transfers", "safeguards"),
     ("Retention", "retention"),
     ("Automated decisions", "automated_decisions"),
+    ("Reversal of pseudonyms", "vault"),
 )
 _NECESSITY = (
     ("Necessity and proportionality", "necessity"),

@@ -86,7 +86,7 @@ def _origin(known: Known) -> Box:
 
 def _redaction(known: Known, facts: Facts) -> Box:
     clause, seen = known.source.policy.redaction, known.observed
-    profile = f"profile {clause.profile}" + (f" ({', '.join(clause.languages)})" if clause.languages else "")
+    profile = f"profile {clause.covered}" + (f" ({', '.join(clause.languages)})" if clause.languages else "")
     held = seen.documents.get("quarantined", 0)
     return Box(
         title="Parse and redact",

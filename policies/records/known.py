@@ -14,7 +14,8 @@ class Observed:
 
     `documents` counts by state, `overdue` those indexed whose retention has passed and `spared` such that a standing
     order keeps; `orders` counts documents under one, by its kind. `redactions` counts the values replaced in what is
-    kept, by type. `retrievals` were answered with passages of the source, and `purposes`, `regions`,
+    kept, by type, and `patterns_only` passages in languages in which names were not looked for. `retrievals` were
+    answered with passages of the source, and `purposes`, `regions`,
     `credentials` and `agents` count them; `denied` counts those refused, by reason. `confidence` is the status of the
     source's calibration.
     """
@@ -25,6 +26,7 @@ class Observed:
     spared: int = 0
     orders: Mapping[str, int] = field(default_factory=dict)
     redactions: Mapping[str, int] = field(default_factory=dict)
+    patterns_only: int = 0
     retrievals: int = 0
     purposes: Mapping[str, int] = field(default_factory=dict)
     regions: Mapping[str, int] = field(default_factory=dict)

@@ -141,8 +141,32 @@ PHRASES: _Both = MappingProxyType(
             ),
         ),
         "replaced": (
+            (
+                "people, addresses and identifiers that patterns and a small model recognise are replaced before "
+                "indexing (profile {profile}); neither finds all"
+            ),
+            (
+                "personnes, adresses et identifiants reconnus par des motifs et un petit modèle remplacés avant "
+                "indexation (profil {profile}), sans que rien ne les trouve tous"
+            ),
+        ),
+        "replaced_identifiers": (
             "identifiers found by patterns are replaced before indexing (profile {profile}); names of people are not",
             "identifiants reconnus à leur forme remplacés avant indexation (profil {profile}), sauf les noms",
+        ),
+        "vault_on": (
+            (
+                "the values behind pseudonyms are kept, sealed with each document, and shown to authorised people on "
+                "record (vault on)"
+            ),
+            (
+                "valeurs remplacées par des pseudonymes conservées, chiffrées avec chaque document, et montrées aux "
+                "seules personnes habilitées, avec trace au journal (coffre actif)"
+            ),
+        ),
+        "vault_off": (
+            "the values behind pseudonyms are not kept (vault off)",
+            "valeurs remplacées par des pseudonymes non conservées (coffre inactif)",
         ),
         "not_replaced": (
             "nothing is replaced before indexing (profile none): {reason}",

@@ -471,3 +471,27 @@ def test_a_plan_tells_conflicts_and_transfers_that_have_lapsed(shell: Shell) -> 
     assert "Conflict (store_region): The source may not be stored" in shown
     assert "the transfer to in by idta (TIA-9) carries nothing" in shown
     assert "is in us, which is not served." in shown
+
+
+def test_a_plan_warns_of_what_is_no_longer_redacted(shell: Shell) -> None:
+    options = "keep: [UK_NINO], allow: [Ada Lovelace Building], output: {PERSON: opaque}"
+    path = manifest(shell, ("languages: [en, fr]}", f"languages: [en, fr], {options}}}"))
+    (told,) = shell.json("plan", path)
+    assert (told["unredacted"], told["allowed"], told["reingest"]) == (["UK_NINO"], 1, True)
+    assert told["outdated"] == told["documents"]
+    shown = shell.must("plan", path)
+    for line in (
+        "policy.redaction.output.PERSON: opaque",
+        "Values of the kind UK_NINO stay in texts",
+        "1 allowed strings stay in texts",
+        "The next sync will read every document again.",
+    ):
+        assert line in shown
+
+
+def test_a_kind_that_there_is_not_is_told_with_its_line(shell: Shell) -> None:
+    path = manifest(shell, ("languages: [en, fr]}", "languages: [en, fr], also: [LOCATIONS]}"))
+    told = json.loads(shell.run("check", path, "--json").stdout)
+    (error,) = told["errors"]
+    assert (error["line"], error["key"]) == (22, "policy.redaction.also")
+    assert "LOCATION" in error["mend"]

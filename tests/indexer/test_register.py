@@ -228,3 +228,15 @@ def test_the_effect_of_a_first_manifest_is_all_of_it(bench: Bench) -> None:
     assert (dict(found.gaining), dict(found.losing)) == ({}, {})
     assert not found.conflicts
     assert found.plan.changes
+
+
+def test_documents_that_another_version_redacted_are_told(bench: Bench, source: Source) -> None:
+    same = handbook.source()
+    assert effect(bench.workshop, same, callers=()).outdated == 0
+    bench.stages.redactor.version = "0" * 64
+    found = effect(bench.workshop, same, callers=())
+    assert (found.outdated, found.plan.changes) == (2, ())
+    bench.sync(source)
+    assert effect(bench.workshop, same, callers=()).outdated == 0
+    optioned = handbook.source(("languages: [en, fr]}", "languages: [en, fr], also: [LOCATION]}"))
+    assert effect(bench.workshop, optioned, callers=()).outdated == 2

@@ -154,3 +154,37 @@ def test_special_categories_are_personal_data() -> None:
         ("{profile: balanced, languages: [en, fr]}", "{profile: none, reason: None in there.}"),
         ("special_categories: none", "special_categories: {condition: legal_claims, reference: x}"),
     )[:2] == (22, "policy.redaction.profile")
+
+
+REDACTION = "{profile: balanced, languages: [en, fr]}"
+
+
+def redaction(more: str) -> tuple[str, str]:
+    return REDACTION, f"{{profile: balanced, languages: [en, fr], {more}}}"
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [
+        ("keep: [IP_ADDRESS], also: [IP_ADDRESS]", "keep"),
+        ("also: [location]", "also[0]"),
+        ("output: {default: shred}", "output.default"),
+        ("output: [mask]", "output"),
+        ("allow: [x]", "allow[0]"),
+        ('patterns: [{entity: Staff, regex: "NW-[0-9]{6}"}]', "patterns[0].entity"),
+        ('patterns: [{entity: STAFF, regex: "(?:a+)+"}]', "patterns[0].regex"),
+        ('patterns: [{entity: STAFF, regex: "NW-[0-9]{6}", score: 0.3}]', "patterns[0].score"),
+        ('patterns: [{entity: STAFF, regex: "NW-[0-9]{6}", context: ["-"]}]', "patterns[0].context[0]"),
+        ("patterns: [{entity: STAFF}]", "patterns[0].regex"),
+        ("other_languages: ignore", "other_languages"),
+    ],
+)
+def test_what_a_source_adds_to_redaction_is_checked(more: str, key: str) -> None:
+    line, named, _, mend = problem(redaction(more))
+    assert (line, named) == (22, f"policy.redaction.{key}")
+    assert mend
+
+
+def test_where_nothing_is_redacted_nothing_can_be_added() -> None:
+    none = "{profile: none, reason: None in there., also: [LOCATION]}"
+    assert problem((REDACTION, none))[:2] == (22, "policy.redaction.also")

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from policies.manifest import Source
 from policies.manifest.clauses import Transfer
 from policies.model import Access
+from policies.plan import changes
 from policies.retention import Period
 from tests.policies.handbook import NOW, RULES, source
 
@@ -202,3 +203,38 @@ def test_how_texts_are_redacted_has_a_name() -> None:
     assert (
         source(("{profile: balanced, languages: [en, fr]}", "{profile: none, reason: Manuals.}")).redaction == "none:"
     )
+
+
+OLD = "{profile: balanced, languages: [en, fr]}"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "also: [LOCATION]",
+        "keep: [UK_NINO]",
+        "output: {PERSON: opaque}",
+        "allow: [Ada Lovelace Building]",
+        'patterns: [{entity: STAFF_NUMBER, regex: "NW-[0-9]{6}"}]',
+        "other_languages: patterns",
+    ],
+)
+def test_every_option_of_redaction_enters_its_name_and_the_hash(more: str) -> None:
+    plain = source()
+    bent = source((OLD, OLD.replace("}", f", {more}}}")))
+    assert re.fullmatch("balanced:en,fr:[0-9a-f]{16}", bent.redaction)
+    assert bent.policy_hash != plain.policy_hash
+    (key,) = bent.policy.redaction.options
+    assert any(change.key.startswith(f"policy.redaction.{key}") for change in changes(plain, bent).changes)
+    assert changes(plain, bent).needs_reingest
+
+
+def test_the_order_of_kinds_is_no_change() -> None:
+    one, other = (
+        source((OLD, OLD.replace("}", f", also: [{names}]}}"))) for names in ("DATE, LOCATION", "LOCATION, DATE")
+    )
+    assert one.redaction == other.redaction
+
+
+def test_a_source_without_options_is_written_as_before_there_were_any() -> None:
+    assert source().model_dump(mode="json")["policy"]["redaction"].keys() == {"profile", "languages", "reason"}

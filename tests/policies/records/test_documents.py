@@ -115,7 +115,15 @@ def test_the_assessment_says_what_is_not_sealed() -> None:
 
 def test_the_assessment_says_what_is_replaced_and_who_purges() -> None:
     text = _made(FULL, name="dpia-input-hr-handbook.md")
-    assert "| Identifiers found by patterns are replaced before indexing (profile balanced); names of people" in text
+    recognised = "People, addresses and identifiers that patterns and a small model recognise are replaced"
+    assert f"| {recognised} before indexing (profile balanced); neither finds all" in text
+    nameless = ("profile: balanced,", "profile: balanced, keep: [PERSON],")
+    text = _made(FULL, nameless, name="dpia-input-hr-handbook.md")
+    assert "(profile balanced - PERSON); names of people are not" in text
+    by_form = ("profile: balanced", "profile: identifiers")
+    text = _made(FULL, by_form, name="dpia-input-hr-handbook.md")
+    assert "| Identifiers found by patterns are replaced before indexing (profile identifiers); names of people" in text
+    text = _made(FULL, name="dpia-input-hr-handbook.md")
     assert "when an operator runs it: none is scheduled | penstock purge plan" in text
     silent = ("{profile: balanced, languages: [en, fr]}", "{profile: none, reason: '{retention} manuals.'}")
     text = _made(FULL, silent, ("schedule: {", 'schedule: {purge: "0 3 * * *", '), name="dpia-input-hr-handbook.md")
@@ -200,6 +208,17 @@ def test_what_was_never_done_is_said_in_a_checklist() -> None:
         assert row in text
 
 
+@pytest.mark.parametrize(
+    ("more", "said"), [("", "are not kept (vault off)"), (", vault: true", "on record (vault on)")]
+)
+def test_the_assessment_and_the_checklist_say_whether_values_can_be_brought_back(more: str, said: str) -> None:
+    made = documents(facts(known(FULL, ("languages: [en, fr]", "languages: [en, fr]" + more))))
+    for name in ("dpia-input-hr-handbook.md", "flow-checklist-hr-handbook.md"):
+        (row,) = (line for line in made[name].splitlines() if line.startswith("| Reversal of pseudonyms |"))
+        assert said in row
+    assert ("(vault on)" in made["record-of-processing-ico.md"]) is bool(more)
+
+
 def test_the_british_checklist_tells_of_every_source_under_british_law() -> None:
     made = documents(
         facts(
@@ -228,7 +247,7 @@ def test_a_customer_is_told_the_rule_the_contract_the_flow_and_the_disposal() ->
         "| Purged so far, each with a signed receipt | 5 |",
         "when an operator runs it: none is scheduled |",
         "| At rest | Texts, titles and vectors of the catalog are sealed",
-        "| Redaction | identifiers found by patterns are replaced before indexing",
+        "| Redaction | people, addresses and identifiers that patterns and a small model recognise are replaced",
         "- The region us is used, not configured any more.",
     ):
         assert row in text
@@ -246,6 +265,10 @@ def test_the_eighteen_identifiers_are_told_and_safe_harbor_is_not_claimed() -> N
     assert "| A | Names | no |" in table
     strict = _made(*HIPAA, ("profile: balanced", "profile: strict"), name="us-data-flow-fabrikam-inc.md")
     assert "IP\\_ADDRESS |" in strict
+    kept = ("profile: balanced,", "profile: strict, keep: [IP_ADDRESS],")
+    assert "IP\\_ADDRESS (not in this profile)" in _made(*HIPAA, kept, name="us-data-flow-fabrikam-inc.md")
+    added = ("profile: balanced,", "profile: balanced, also: [IP_ADDRESS],")
+    assert "IP\\_ADDRESS |" in _made(*HIPAA, added, name="us-data-flow-fabrikam-inc.md")
     assert "The identifiers" not in _made(*AMERICAN, NOTICE, name="us-data-flow-fabrikam-inc.md")
 
 

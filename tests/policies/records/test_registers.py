@@ -87,8 +87,9 @@ def test_the_british_row_says_everything() -> None:
         (
             "ISMS-1; Penstock: texts, titles and vectors of the catalog sealed with a key for each document "
             "(AES-256-GCM), keys kept apart; words and vectors of the index not sealed, so that it needs an encrypted "
-            "volume; identifiers found by patterns are replaced before indexing (profile balanced); names of people "
-            "are not; access decided inside every search; tamper-evident audit; deletion with a checked, signed receipt"
+            "volume; people, addresses and identifiers that patterns and a small model recognise are replaced before "
+            "indexing (profile balanced); neither finds all; access decided inside every search; tamper-evident audit; "
+            "deletion with a checked, signed receipt"
         ),
         "legitimate interests (GDPR Art. 6(1)(f)); LIA-2026-014",
         "none declared",
