@@ -37,7 +37,7 @@ COMMANDS = {
     ("jobs", "resume"), ("jobs", "cancel"), ("quarantine", "list"), ("quarantine", "retry"), ("quarantine", "drop"),
     ("records", "export"), ("explain",), ("hold", "add"), ("hold", "release"), ("hold", "list"), ("restrict", "add"),
     ("restrict", "lift"), ("restrict", "list"), ("erase", "find"), ("erase", "run"), ("erase", "refuse"),
-    ("erase", "lift"),
+    ("erase", "lift"), ("redact",), ("reveal",),
 }  # fmt: skip
 HEAVY = {
     "torch",
