@@ -16,6 +16,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from indexer import catalog
 from indexer.analyse import terms
 from indexer.generation import Generation
 from indexer.master import create_master_key
+from indexer.rules import RedactionRules
 from policies.model import Caller, DocumentId, SourceName
 from tests.evidence.running import applied, synced
 
@@ -71,6 +73,17 @@ class Figures:
     hit: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What was taken in and asked, and the figures by words, by meaning and by both."""
+
+    documents: int
+    quarantined: int
+    passages: int
+    queries: int
+    figures: Mapping[str, Figures]
+
+
 def main() -> int:
     """Measure one set; 0 where every bound holds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -79,21 +92,51 @@ def main() -> int:
     parser.add_argument("--redaction", default="none", choices=["none", "identifiers", "balanced", "strict"])
     given = parser.parse_args()
     settings.apply_quiet_defaults()
-    relevant = _relevant(given.folder / "qrels.tsv")
-    queries = {row["id"]: row["text"] for row in _rows(given.folder / "queries.jsonl") if row["id"] in relevant}
+    return _report(given.folder.name, measure(given.folder, redaction=given.redaction, languages=given.languages))
+
+
+def measure(folder: Path, *, redaction: str, languages: str, documents: int | None = None) -> Measured:
+    """How well the documents of a set are found. With `documents`, of so many only: the relevant ones, then the first.
+
+    Every query of which a relevant document is there is asked.
+    """
+    relevant = _relevant(folder / "qrels.tsv")
+    corpus = _chosen(_rows(folder / "corpus.jsonl"), relevant, documents)
+    relevant = _within(relevant, {row["id"] for row in corpus})
+    queries = {row["id"]: row["text"] for row in _rows(folder / "queries.jsonl") if row["id"] in relevant}
     with tempfile.TemporaryDirectory(prefix="penstock-evidence-") as temporary:
-        names = _write_documents(_rows(given.folder / "corpus.jsonl"), Path(temporary) / "documents")
+        names = _write_documents(corpus, Path(temporary) / "documents")
         chosen = settings.load({"PENSTOCK_HOME": str(Path(temporary) / "home")})
         create_master_key(Path(temporary) / "master.key")
         create_installation(chosen, store_region="us")
         with open_installation(chosen) as installation:
-            manifest = _manifest(given.redaction, given.languages)
-            passages = _ingest(installation, manifest, Path(temporary) / "documents")
+            manifest = _manifest(redaction, languages)
+            passages, quarantined = _ingest(installation, manifest, Path(temporary) / "documents")
             ids = {installation.keyring.document_id(SOURCE, f"{number}.html"): name for name, number in names.items()}
             figures = {
                 leg: _measured(ranking, queries, relevant, ids) for leg, ranking in _rankings(installation).items()
             }
-    return _report(given.folder.name, len(names), passages, len(queries), figures)
+    return Measured(
+        documents=len(names), quarantined=quarantined, passages=passages, queries=len(queries), figures=figures
+    )
+
+
+def _chosen(
+    corpus: list[dict[str, str]], relevant: Mapping[str, Mapping[str, int]], documents: int | None
+) -> list[dict[str, str]]:
+    if documents is None:
+        return corpus
+    asked_for = {document for grades in relevant.values() for document in grades}
+    return sorted(corpus, key=lambda row: row["id"] not in asked_for)[:documents]
+
+
+def _within(relevant: Mapping[str, Mapping[str, int]], documents: AbstractSet[str]) -> dict[str, dict[str, int]]:
+    """The grades of these documents, of the queries that have any."""
+    left = {
+        query: {document: grade for document, grade in grades.items() if document in documents}
+        for query, grades in relevant.items()
+    }
+    return {query: grades for query, grades in left.items() if grades}
 
 
 def _rankings(installation: Installation) -> dict[str, Ranking]:
@@ -123,9 +166,8 @@ def _rankings(installation: Installation) -> dict[str, Ranking]:
 
 
 def _redacted(lookup: Lookup, opened: Opened, query: str) -> str:
-    redaction = opened.source.policy.redaction
-    key = lookup.keyring.pseudonym_key(SOURCE)
-    return lookup.redactor.redact([query], key=key, profile=redaction.profile, languages=redaction.languages).texts[0]
+    rules = RedactionRules.of(opened.source.policy.redaction)
+    return lookup.redactor.redact([query], key=lookup.keyring.pseudonym_key(SOURCE), rules=rules).texts[0]
 
 
 def _documents(generation: Generation, rows: Iterable[int]) -> list[DocumentId]:
@@ -149,12 +191,14 @@ def _measured(
     return Figures(ndcg=_mean(ndcg), recall=_mean(recall), hit=_mean(hit))
 
 
-def _ingest(installation: Installation, manifest: str, documents: Path) -> int:
+def _ingest(installation: Installation, manifest: str, documents: Path) -> tuple[int, int]:
+    """How many passages came of these documents, and how many documents were quarantined."""
     job = synced(installation, applied(installation, manifest, documents))
-    if job.tally.get("quarantined"):
+    quarantined = job.tally.get("quarantined", 0)
+    if quarantined:
         print(f"quarantined: {dict(job.tally)}")
     with installation.database.reading() as session:
-        return catalog.counts(session, SOURCE)["passages"]
+        return catalog.counts(session, SOURCE)["passages"], quarantined
 
 
 def _write_documents(rows: Iterable[dict[str, str]], folder: Path) -> dict[str, int]:
@@ -168,17 +212,18 @@ def _write_documents(rows: Iterable[dict[str, str]], folder: Path) -> dict[str, 
     return names
 
 
-def _report(name: str, documents: int, passages: int, queries: int, figures: Mapping[str, Figures]) -> int:
-    print(f"{name}: {documents} documents, {passages} passages, {queries} queries\n")
+def _report(name: str, measured: Measured) -> int:
+    print(f"{name}: {measured.documents} documents, {measured.passages} passages, {measured.queries} queries\n")
     print(f"{'':8} {'nDCG@10':>8} {'plain':>8} {'recall@10':>10} {'hit@1':>8}")
-    plain = PLAIN.get(name, {})
+    plain, figures = PLAIN.get(name, {}), measured.figures
     for leg, row in figures.items():
         print(f"{leg:8} {row.ndcg:8.4f} {plain.get(leg, math.nan):8.3f} {row.recall:10.4f} {row.hit:8.4f}")
     better_leg = max(figures["lexical"].ndcg, figures["dense"].ndcg)
     bounds = {"hybrid_not_worse": figures["hybrid"].ndcg >= better_leg - TOLERANCE}
     bounds |= {f"{leg}_not_below_plain": figures[leg].ndcg >= figure - TOLERANCE for leg, figure in plain.items()}
     rows = {leg: {"ndcg@10": row.ndcg, "recall@10": row.recall, "hit@1": row.hit} for leg, row in figures.items()}
-    print(json.dumps({"set": name, "documents": documents, "passages": passages, "figures": rows, "bounds": bounds}))
+    taken = {"documents": measured.documents, "passages": measured.passages}
+    print(json.dumps({"set": name, **taken, "figures": rows, "bounds": bounds}))
     return 0 if all(bounds.values()) else 1
 
 

@@ -1,0 +1,1 @@
+"""Invented people planted everywhere, and looked for everywhere."""
