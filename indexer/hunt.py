@@ -183,7 +183,8 @@ def _values(wanted: Wanted, analyse: Analyse, stream: str) -> list[Finding]:
 
 def _begun_above(entities: frozenset[str], stream: str, findings: Sequence[Finding]) -> Iterator[Finding]:
     """Values that a check digit confirms over two lines, of which the lower part alone was taken for a value."""
-    for entity, hit in lines.find(stream, entities) if findings else ():
+    begins = sorted(one.start for one in findings)
+    for entity, hit in lines.find(stream, entities, before=begins) if findings else ():
         if hit.score == CHECKED and any(
             hit.start < one.start < hit.end and "\n" in stream[hit.start : one.start] for one in findings
         ):

@@ -4,7 +4,8 @@ Looked for in what is left when whole values are blanked out, so that none of th
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 
 from indexer.recognisers import bank, contact, fr, health, phone, uk, us, vehicle
 from indexer.recognisers.fold import BREAK
@@ -26,23 +27,28 @@ _WORDS = frozenset(word for rule in _ANNOUNCED if rule.context for word in rule.
 _BREAK_IN_ADDRESS = re.compile(rf"(?<=@){_LINE_END}(?=\w)|(?<=[.-]){_LINE_END}(?![A-Z][a-z])(?=\w)")
 
 
-def find(text: str, entities: Iterable[str]) -> Iterator[tuple[str, Hit]]:
-    """Every such value of `entities` in the folded `text`, each over one line break or BREAK. Two may overlap."""
+def find(text: str, entities: Iterable[str], *, before: Sequence[int] | None = None) -> Iterator[tuple[str, Hit]]:
+    """Every such value of `entities` in the folded `text`, each over one line break or BREAK. Two may overlap.
+
+    Where places `before` are given, in order: only numbers, and only over breaks shortly before one of these.
+    """
     announced = [rule for rule in _ANNOUNCED if rule.entity in entities]
     plain = [finder for finder in _PLAIN if finder.entity in entities]
     for gap in _BREAK_IN_NUMBER.finditer(text):
         start, end = gap.span()
-        before = text[max(0, start - REACH_CHARACTERS - LONGEST_CHARACTERS) : start]
+        if before is not None and bisect_left(before, end) == bisect_right(before, end + _NEAR_CHARACTERS):
+            continue
+        announcing = text[max(0, start - REACH_CHARACTERS - LONGEST_CHARACTERS) : start]
         below = text[end : end + LONGEST_CHARACTERS].partition("\n")[0]
-        above = before[-LONGEST_CHARACTERS:].rpartition("\n")[2]
+        above = announcing[-LONGEST_CHARACTERS:].rpartition("\n")[2]
         if sum(map(str.isdigit, above[-_NEAR_CHARACTERS:] + below[:_NEAR_CHARACTERS])) >= _MIN_DIGITS:
             yield from _across(gap, f"{above} ", below, plain)
-        if any(word in before.lower() for word in _WORDS):
-            yield from _across(gap, f"{before} ", below, announced)
+        if any(word in announcing.lower() for word in _WORDS):
+            yield from _across(gap, f"{announcing} ", below, announced)
             if text[start - 1 : start].isdigit() and text[end].isdigit():  # announced, for two rows are no number
-                yield from _across(gap, before, below, announced)
+                yield from _across(gap, announcing, below, announced)
     addresses = [finder for finder in contact.RULES if finder.entity in entities]
-    for gap in _BREAK_IN_ADDRESS.finditer(text) if addresses else ():
+    for gap in _BREAK_IN_ADDRESS.finditer(text) if addresses and before is None else ():
         start, end = gap.span()
         left = text[max(0, start - LONGEST_CHARACTERS) : start].rsplit(maxsplit=1)[-1]
         if "@" in left:
