@@ -1,5 +1,6 @@
 """One question to one source: decide class by class, open what is permitted, redact the question, search within."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -11,13 +12,15 @@ from sqlmodel import Session
 from gateway.problems import RequestError
 from indexer import catalog, serving
 from indexer.analyse import analyser_version, terms
+from indexer.capitals import names
+from indexer.content import PassageText, open_text
 from indexer.embed import Embedder
 from indexer.generation import Generation
 from indexer.keyring import Keyring
 from indexer.redact import Redactor
 from indexer.rules import RedactionRules
 from indexer.seal import Key
-from indexer.search import Found, Query, search
+from indexer.search import Found, Hit, Query, search
 from indexer.shelf import Shelf
 from indexer.vectors import Ranges
 from policies.decide import approach, permits
@@ -143,7 +146,11 @@ class Lookup:
         (wording,) = redacted.texts
         # The languages that the index was made with; those of the manifest may be newer.
         languages = opened.generation.inventory.languages
-        query = Query(vector=question.vector(wording, self.embedder), terms=tuple(terms(wording, languages)))
+        query = Query(
+            vector=question.vector(wording, self.embedder),
+            terms=tuple(terms(wording, languages)),
+            names=names(wording, languages),
+        )
         return search(opened.generation, query, within=opened.permits, hidden=opened.hidden, k=k)
 
     def _rules(self, source: Source) -> RedactionRules:
@@ -151,6 +158,19 @@ class Lookup:
             return RedactionRules.of(source.policy.redaction)
         except RefusedError as error:  # of a manifest that another version put in force
             raise UnavailableError(error.message, mend=error.mend) from error
+
+    def read(self, session: Session, hits: Sequence[Hit]) -> tuple[PassageText, ...]:
+        """The passages of these hits.
+
+        Raises:
+            UnavailableError: the index was replaced meanwhile.
+        """
+        places = [(hit.revision, hit.ordinal) for hit in hits]
+        stored = serving.cited(session, places)
+        keys = self.keyring.document_keys({revision for revision, _ in places})
+        if any(place not in stored or place[0] not in keys for place in places):
+            raise UnavailableError("The index was replaced while it was searched.", mend="Retry.")
+        return tuple(open_text(keys[place[0]], *place, stored[place][2]) for place in places)
 
     def _pseudonym_key(self, source: SourceName) -> Key:
         try:

@@ -12,14 +12,14 @@ from sqlmodel import Session
 
 from gateway.answer import NOTHING_VISIBLE, Answer, CitedPassage, Confidence, RetrievalRequest, VisibleSource
 from gateway.confidence import Model, features
-from gateway.guardrail import decide
+from gateway.guardrail import Thresholds, decide
 from gateway.identity import Identity
 from gateway.lookup import Lookup, Opened, Question, UnavailableError
 from indexer import calibrations, catalog, serving
 from indexer.content import open_description, open_text
 from indexer.database import Database
 from indexer.seal import Key
-from indexer.search import Found, Hit
+from indexer.search import READ, Found, Hit
 from policies import ledger
 from policies.errors import AuditError, ConflictError, DependencyError, IntegrityError
 from policies.manifest import parse
@@ -43,7 +43,7 @@ class _Looked:
     opened: Opened
     found: Found
     confidence: Confidence
-    threshold: float | None
+    thresholds: Thresholds | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,14 +175,15 @@ class Retrieval:
         if model is None or k < model.k:
             # It was fitted on more passages; of fewer it would promise too much.
             unknown = Confidence(value=None, status=ConfidenceStatus.UNCALIBRATED, calibration=None)
-            return _Looked(opened=opened, found=found, confidence=unknown, threshold=None)
+            return _Looked(opened=opened, found=found, confidence=unknown, thresholds=None)
         generation = opened.generation
         status = model.status(scope=opened.scope(), embedder=generation.inventory.embedder)
-        confidence = Confidence(value=model.probability(features(found.evidence)), status=status, calibration=model.id)
-        # A threshold placed for a higher risk than the source now bears says nothing.
-        bears = opened.source.policy.guardrail.max_risk >= model.max_risk
-        threshold = model.threshold if bears else None
-        return _Looked(opened=opened, found=found, confidence=confidence, threshold=threshold)
+        passages = self.lookup.read(session, found.hits[:READ])
+        row = features(found.evidence, passages, generation.inventory.languages)
+        confidence = Confidence(value=model.probability(row), status=status, calibration=model.id)
+        # Thresholds placed for a higher risk than the source now bears say nothing.
+        thresholds = model.thresholds() if opened.source.policy.guardrail.max_risk >= model.max_risk else None
+        return _Looked(opened=opened, found=found, confidence=confidence, thresholds=thresholds)
 
     def _cited(self, session: Session, best: Sequence[tuple[Opened, Hit]]) -> tuple[CitedPassage, ...]:
         wanted = [(hit.revision, hit.ordinal) for _, hit in best]
@@ -268,7 +269,7 @@ def _judged(looked: Sequence[_Looked], passages: tuple[CitedPassage, ...]) -> An
     speaker = min(looked, key=lambda one: -1.0 if one.confidence.value is None else one.confidence.value)
     verdict, causes = decide(
         speaker.confidence,
-        threshold=speaker.threshold,
+        thresholds=speaker.thresholds,
         several_sources=len(looked) > 1,
         terms_unmatched=not any(term.matched for one in looked for term in one.found.evidence.terms),
     )

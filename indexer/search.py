@@ -4,6 +4,7 @@ Whatever is computed, scores, term statistics, order and evidence, is computed o
 a result is the same to the last bit whether or not other documents exist.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -20,14 +21,20 @@ CANDIDATES = 100
 """Chosen: how many rows each leg proposes; nDCG@10 does not change beyond 50."""
 DEPTH = 10
 """How many of each leg's best the evidence looks at."""
+READ = 5
+"""Chosen: as many passages as an agent commonly reads. Evidence of what is returned looks at the first so many hits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Query:
-    """A redacted query: its unit vector, shape (dim,), float32, and its terms as the lexicon has them."""
+    """A redacted query: its unit vector, shape (dim,), float32, and its terms as the lexicon has them.
+
+    `names` are those of its terms that are written like names.
+    """
 
     vector: NDArray[np.float32]
     terms: tuple[str, ...]
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,10 +49,12 @@ class Hit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TermEvidence:
-    """A term of the query: its weight among what is visible, and whether any returned passage holds it."""
+    """A term of the query: its weight among what is visible, and whether any of the first READ passages holds it."""
 
+    text: str
     idf: float
     matched: bool
+    is_name: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,14 +62,20 @@ class Evidence:
     """What a confidence can be made of, all of it over what this caller may see.
 
     `dense` holds the best cosine scores, `lexical` the best BM25 scores over the most any passage could reach, each
-    best first and at most `depth` long. `agreement` is the share of the best by meaning that are among the best by
-    words, `coverage_best` the share of the query's term weight that one returned passage holds.
+    best first and at most `depth` long, `fused` the best scores of both together, at most `depth` + 1. `background` is
+    the mean cosine of the candidates behind those, of the last one where there are no more. `dense_rank` is the place,
+    from 0, of the first hit among the candidates by meaning, CANDIDATES where it has none. `agreement` is the share of
+    the best by meaning that are among the best by words, `coverage_best` the share of the query's term weight that
+    one of the first READ passages holds.
     """
 
     visible: int
     depth: int
     dense: tuple[float, ...]
     lexical: tuple[float, ...]
+    fused: tuple[float, ...]
+    background: float
+    dense_rank: int
     agreement: float
     coverage_best: float
     terms: tuple[TermEvidence, ...]
@@ -91,7 +106,8 @@ def search(
     fused = fuse(
         dense=generation.vectors.scores(query.vector, rows), lexical=words.scores(rows), attainable=words.attainable
     )
-    best = np.lexsort((rows, -fused))[:k]
+    order = np.lexsort((rows, -fused))
+    best = order[:k]
     hits: list[Hit] = []
     for row, score in zip(rows[best], fused[best], strict=True):
         # The index has been asked for visible rows only; this asks the permits themselves.
@@ -104,7 +120,8 @@ def search(
                 score=float(score),
             )
         )
-    held = words.matches(rows[best])
+    first = rows[order[:READ]]
+    held = words.matches(first)
     return Found(
         hits=tuple(hits),
         evidence=Evidence(
@@ -112,14 +129,32 @@ def search(
             depth=DEPTH,
             dense=tuple(dense_scores[:DEPTH].tolist()),
             lexical=tuple((lexical_scores[:DEPTH] / words.attainable).tolist() if words.attainable else ()),
+            fused=tuple(fused[order[: DEPTH + 1]].tolist()),
+            background=_background(dense_scores[:CANDIDATES]),
+            dense_rank=_rank(dense_rows[:CANDIDATES], first),
             agreement=_agreement(dense_rows[:DEPTH], lexical_rows[:DEPTH]),
             coverage_best=_coverage(words.terms, held),
             terms=tuple(
-                TermEvidence(idf=term.idf, matched=bool(held[:, column].any()))
+                TermEvidence(
+                    text=term.text,
+                    idf=term.idf,
+                    matched=bool(held[:, column].any()),
+                    is_name=term.text in query.names,
+                )
                 for column, term in enumerate(words.terms)
             ),
         ),
     )
+
+
+def _background(dense_scores: NDArray[np.float32]) -> float:
+    behind = dense_scores[DEPTH:] if len(dense_scores) > DEPTH else dense_scores[-1:]
+    return math.fsum(behind.tolist()) / len(behind) if len(behind) else 0.0
+
+
+def _rank(dense_rows: NDArray[np.int64], first: NDArray[np.int64]) -> int:
+    places = np.flatnonzero(dense_rows == first[0]) if len(first) else first
+    return int(places[0]) if len(places) else CANDIDATES
 
 
 def _agreement(dense: NDArray[np.int64], lexical: NDArray[np.int64]) -> float:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
     from gateway.confidence import Model
 
 GROUP = "group:"
-
-
-K = 5
-"""Chosen: as many passages as an agent commonly reads. Requests for fewer get no confidence."""
 
 
 def calibrate(
@@ -50,9 +47,11 @@ def calibrate(
     Example: [bold]penstock calibrate handbook golden.jsonl[/bold]
     """
     from gateway import calibrate as fitting
+    from gateway.confidence import shipped
     from gateway.lookup import Opened
     from gateway.wiring import clock, new_id
     from indexer import calibrations, catalog
+    from indexer.search import READ
     from policies import ledger
 
     questions = fitting.read_golden(golden, SourceName(source))
@@ -72,28 +71,34 @@ def calibrate(
         lookup = opened.lookup()
         with opened.database.reading() as session:
             searched = lookup.open(session, catalog.require(session, registered.name), caller, asked_for, now)
-        if not isinstance(searched, Opened):
-            raise _refusal(searched)
-        with _progress(len(questions)) as progress:
-            observations = fitting.observe(lookup, searched, questions, k=K, progress=progress)
+            if not isinstance(searched, Opened):
+                raise _refusal(searched)
+            with _progress(len(questions)) as progress:
+                observations = fitting.observe(lookup, session, searched, questions, progress=progress)
         inventory = searched.generation.inventory
         binding = fitting.Binding(
             source=registered.name,
             scope=searched.scope(),
             classes=searched.classes(),
             embedder=inventory.embedder,
-            k=K,
+            k=READ,
             population=f"{len(questions)} questions, as {', '.join(sorted(caller.groups)) or 'no group'} in "
             f"{caller.region}, for {asked_for}",
             max_risk=policy.guardrail.max_risk,
+            delta=policy.guardrail.delta,
         )
-        model = fitting.fit(observations, binding, calibration=new_id())
+        model = fitting.fit(observations, binding, shipped(), calibration=new_id())
         event = AuditEvent(
             actor=operator(),
             action=Action.CALIBRATED,
             objects=(registered.name, model.id),
             policy_hash=registered.policy_hash,
-            detail={"labels": model.labels, "unanswerable": model.unanswerable, "threshold": model.threshold},
+            detail={
+                "labels": model.labels,
+                "unanswerable": model.unanswerable,
+                "threshold": model.threshold,
+                "certified": model.certificate.threshold if model.certificate else None,
+            },
         )
         with opened.database.writing() as session:
             calibrations.store(session, registered.name, calibration=model.id, model=model.dump(), now=now)
@@ -125,6 +130,7 @@ def _progress(questions: int) -> Iterator[Callable[[int], None]]:
 
 
 def _show_model(model: "Model", *, as_json: bool) -> None:
+    certificate = model.certificate
     if as_json:
         show_json(
             {
@@ -136,6 +142,8 @@ def _show_model(model: "Model", *, as_json: bool) -> None:
                 "unanswerable": model.unanswerable,
                 "threshold": model.threshold,
                 "max_risk": model.max_risk,
+                "certificate": asdict(certificate) if certificate else None,
+                "labels_needed": model.labels_needed,
                 "figures": dict(model.figures),
             }
         )
@@ -143,7 +151,8 @@ def _show_model(model: "Model", *, as_json: bool) -> None:
     figures = model.figures
     show(f"{model.source}: confidence fitted on {model.population}, {model.unanswerable} of them not answerable.")
     show(
-        f"  AUROC {figures['auroc']:.3f}, Brier score {figures['brier']:.3f}; "
+        f"  AUROC {figures['auroc']:.3f}, Brier score {figures['brier']:.3f}, calibration error {figures['ece']:.3f} "
+        f"(a perfect model's: up to {figures['ece_null_95']:.3f}); "
         f"{figures['base_rate']:.0%} of the results held the answer."
     )
     if model.threshold is None:
@@ -153,3 +162,13 @@ def _show_model(model: "Model", *, as_json: bool) -> None:
             f"  From {model.threshold:.3f} on it says caution: {figures['coverage']:.0%} of the questions, of which "
             f"{figures['risk']:.1%} lacked the answer (at most {model.max_risk:.0%})."
         )
+    if certificate is not None:
+        show(
+            f"  From {certificate.threshold:.3f} on it says answer: of {certificate.labels} questions kept apart "
+            f"{certificate.served} reached it and {certificate.wrong} of them lacked the answer. Of questions like "
+            f"these at most {certificate.max_risk:.0%} do, with a probability of {1 - certificate.delta:.0%}."
+        )
+    elif model.labels_needed is None:
+        show(f"  Nothing can be certified at a risk of {model.max_risk:.0%}, however many labels there were.")
+    else:
+        show(f"  Nothing is certified at a risk of {model.max_risk:.0%}: about {model.labels_needed} labels would do.")

@@ -33,7 +33,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import keys, retrieval, settings
 from gateway.app import create_app, server
 from gateway.calibrate import Binding, Observation, fit
-from gateway.confidence import FEATURES, Model
+from gateway.confidence import FEATURES, Model, shipped
+from gateway.lookup import Lookup
 from gateway.operate.desk import Desk
 from gateway.wiring import Installation, clock, create_installation, new_id, open_installation
 from indexer import calibrations, catalog
@@ -43,6 +44,7 @@ from indexer.generation import Generation
 from indexer.lexicon import Lexicon
 from indexer.master import create_master_key
 from indexer.redact import Redactor
+from indexer.search import READ
 from indexer.tables import DocumentState
 from indexer.vectors import Vectors
 from policies.manifest import Source, parse
@@ -185,11 +187,18 @@ def _store(
 def _model(rng: np.random.Generator, embedder: str) -> Any:  # noqa: ANN401
     """A confidence model of the right shape: what it says does not matter here, what it costs does."""
     observations = [
-        Observation(features=tuple(rng.random(len(FEATURES)).tolist()), sufficient=bool(index % 2), answerable=True)
+        Observation(
+            features=tuple(rng.random(len(FEATURES)).tolist()),
+            sufficient=bool(index % 2),
+            answerable=True,
+            group=str(index),
+        )
         for index in range(200)
     ]
-    binding = Binding(source=SOURCE, scope="", classes=(), embedder=embedder, k=K, population="none", max_risk=0.6)
-    return fit(observations, binding, calibration="bench")
+    binding = Binding(
+        source=SOURCE, scope="", classes=(), embedder=embedder, k=READ, population="none", max_risk=0.6, delta=0.1
+    )
+    return fit(observations, binding, shipped(), calibration="bench")
 
 
 def _key(session: Any, share: int) -> str:  # noqa: ANN401 - a session of the catalog
@@ -288,6 +297,7 @@ def _serve(folder: Path, port: int) -> None:
         _time(Vectors, "search", "dense", spent)
         _time(Lexicon, "score", "lexical", spent)
         _time(retrieval, "features", "confidence", spent)
+        _time(Lookup, "read", "confidence", spent)
         _time(Model, "probability", "confidence", spent)
         desk = Desk(
             database=installation.database,

@@ -28,7 +28,7 @@ from starlette.testclient import TestClient
 
 from gateway import keys
 from gateway.app import create_app
-from gateway.confidence import FEATURES, SCHEMA, Model
+from gateway.confidence import FEATURES, SCHEMA, Certificate, Linear, Model
 from gateway.identity import Identity
 from gateway.keys import ENTROPY_BYTES, KeyGrant
 from gateway.lookup import Lookup, Opened
@@ -134,11 +134,15 @@ class Twin:
                 classes=opened.classes(),
                 embedder=opened.generation.inventory.embedder,
                 k=5,
-                mean=(0.3,) * len(FEATURES),
-                scale=(0.2,) * len(FEATURES),
-                coefficients=(0.4,) * len(FEATURES),
-                intercept=0.1,
+                linear=Linear(
+                    mean=(0.3,) * len(FEATURES),
+                    scale=(0.2,) * len(FEATURES),
+                    coefficients=(0.4,) * len(FEATURES),
+                    intercept=0.1,
+                ),
                 threshold=0.5,
+                certificate=Certificate(threshold=0.9, max_risk=0.05, delta=0.1, labels=100, served=50, wrong=0),
+                labels_needed=None,
                 max_risk=0.05,
                 labels=50,
                 unanswerable=20,

@@ -105,13 +105,13 @@ def measure(folder: Path, *, redaction: str, languages: str, documents: int | No
     relevant = _within(relevant, {row["id"] for row in corpus})
     queries = {row["id"]: row["text"] for row in _rows(folder / "queries.jsonl") if row["id"] in relevant}
     with tempfile.TemporaryDirectory(prefix="penstock-evidence-") as temporary:
-        names = _write_documents(corpus, Path(temporary) / "documents")
+        names = write_documents(corpus, Path(temporary) / "documents")
         chosen = settings.load({"PENSTOCK_HOME": str(Path(temporary) / "home")})
         create_master_key(Path(temporary) / "master.key")
         create_installation(chosen, store_region="us")
         with open_installation(chosen) as installation:
-            manifest = _manifest(redaction, languages)
-            passages, quarantined = _ingest(installation, manifest, Path(temporary) / "documents")
+            policy = manifest(redaction, languages)
+            passages, quarantined = _ingest(installation, policy, Path(temporary) / "documents")
             ids = {installation.keyring.document_id(SOURCE, f"{number}.html"): name for name, number in names.items()}
             figures = {
                 leg: _measured(ranking, queries, relevant, ids) for leg, ranking in _rankings(installation).items()
@@ -201,7 +201,7 @@ def _ingest(installation: Installation, manifest: str, documents: Path) -> tuple
         return catalog.counts(session, SOURCE)["passages"], quarantined
 
 
-def _write_documents(rows: Iterable[dict[str, str]], folder: Path) -> dict[str, int]:
+def write_documents(rows: Iterable[dict[str, str]], folder: Path) -> dict[str, int]:
     folder.mkdir()
     names: dict[str, int] = {}
     for number, row in enumerate(rows):
@@ -227,7 +227,7 @@ def _report(name: str, measured: Measured) -> int:
     return 0 if all(bounds.values()) else 1
 
 
-def _manifest(profile: str, languages: str) -> str:
+def manifest(profile: str, languages: str) -> str:
     reason = ', reason: "Public sets for measuring retrieval."' if profile == "none" else ""
     return MANIFEST.format(profile=profile, languages=languages, reason=reason)
 

@@ -3,56 +3,77 @@ import itertools
 import pytest
 
 from gateway.answer import NO_VISIBLE_PASSAGE, Confidence
-from gateway.guardrail import Cause, decide
+from gateway.guardrail import Cause, Thresholds, decide
 from policies.model import ConfidenceStatus, Verdict
 
-PROVISIONAL = Confidence(value=0.8, status=ConfidenceStatus.PROVISIONAL, calibration="c1")
-STALE = Confidence(value=0.8, status=ConfidenceStatus.STALE, calibration="c1")
-UNKNOWN = Confidence(value=None, status=ConfidenceStatus.UNCALIBRATED, calibration=None)
+PLACED = Thresholds(caution=0.5, answer=0.8)
+UNCERTIFIED = Thresholds(caution=0.5, answer=None)
 
 
 def decided(
-    confidence: Confidence, threshold: float | None, *, several: bool = False, unmatched: bool = False
+    value: float | None,
+    status: ConfidenceStatus = ConfidenceStatus.CERTIFIED,
+    thresholds: Thresholds | None = PLACED,
+    *,
+    several: bool = False,
+    unmatched: bool = False,
 ) -> tuple[Verdict, tuple[Cause, ...]]:
-    return decide(confidence, threshold=threshold, several_sources=several, terms_unmatched=unmatched)
+    confidence = Confidence(value=value, status=status, calibration="c1")
+    return decide(confidence, thresholds=thresholds, several_sources=several, terms_unmatched=unmatched)
 
 
-@pytest.mark.parametrize("threshold", [None, 0.0, 0.5])
-def test_without_a_calibrated_value_a_person_takes_over(threshold: float | None) -> None:
-    assert decided(UNKNOWN, threshold) == (Verdict.HANDOFF, (Cause.UNCALIBRATED,))
+@pytest.mark.parametrize("thresholds", [None, UNCERTIFIED, PLACED])
+def test_without_a_calibrated_value_a_person_takes_over(thresholds: Thresholds | None) -> None:
+    found = decided(None, ConfidenceStatus.UNCALIBRATED, thresholds)
+    assert found == (Verdict.HANDOFF, (Cause.UNCALIBRATED,))
 
 
 def test_without_a_threshold_a_person_takes_over_however_confident() -> None:
-    sure = Confidence(value=1.0, status=ConfidenceStatus.PROVISIONAL, calibration="c1")
-    assert decided(sure, None) == (Verdict.HANDOFF, (Cause.NO_THRESHOLD, Cause.PROVISIONAL))
+    assert decided(1.0, thresholds=None) == (Verdict.HANDOFF, (Cause.NO_THRESHOLD,))
 
 
 @pytest.mark.parametrize(
-    ("threshold", "verdict", "causes"),
+    ("value", "verdict", "causes"),
     [
-        (0.7999, Verdict.CAUTION, (Cause.PROVISIONAL,)),
-        (0.8, Verdict.CAUTION, (Cause.PROVISIONAL,)),
-        (0.8001, Verdict.HANDOFF, (Cause.BELOW_THRESHOLD, Cause.PROVISIONAL)),
+        (0.4999, Verdict.HANDOFF, (Cause.BELOW_THRESHOLD,)),
+        (0.5, Verdict.CAUTION, (Cause.BELOW_CERTIFIED,)),
+        (0.7999, Verdict.CAUTION, (Cause.BELOW_CERTIFIED,)),
+        (0.8, Verdict.ANSWER, ()),
+        (1.0, Verdict.ANSWER, ()),
     ],
 )
-def test_the_threshold_itself_is_enough(threshold: float, verdict: Verdict, causes: tuple[Cause, ...]) -> None:
-    assert decided(PROVISIONAL, threshold) == (verdict, causes)
+def test_a_threshold_itself_is_enough(value: float, verdict: Verdict, causes: tuple[Cause, ...]) -> None:
+    assert decided(value) == (verdict, causes)
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"),
+    [
+        (ConfidenceStatus.UNCALIBRATED, Cause.UNCALIBRATED),
+        (ConfidenceStatus.PROVISIONAL, Cause.PROVISIONAL),
+        (ConfidenceStatus.CALIBRATED, Cause.NOT_CERTIFIED),
+        (ConfidenceStatus.STALE, Cause.STALE),
+    ],
+)
+def test_what_is_not_certified_gets_caution_at_the_most(status: ConfidenceStatus, cause: Cause) -> None:
+    assert decided(1.0, status) == (Verdict.CAUTION, (cause,))
+    assert decided(0.4, status) == (Verdict.HANDOFF, (Cause.BELOW_THRESHOLD, cause))
 
 
 def test_every_cause_is_named() -> None:
-    verdict, causes = decided(STALE, 0.5, several=True, unmatched=True)
-    assert (verdict, causes) == (Verdict.CAUTION, (Cause.STALE, Cause.SEVERAL_SOURCES, Cause.TERMS_UNMATCHED))
+    found = decided(1.0, ConfidenceStatus.STALE, several=True, unmatched=True)
+    assert found == (Verdict.CAUTION, (Cause.STALE, Cause.SEVERAL_SOURCES, Cause.TERMS_UNMATCHED))
 
 
-def test_nothing_gets_more_than_caution() -> None:
-    """No calibration is certified yet, so that no answer is given without a word of care."""
-    for status, value, threshold, several, unmatched in itertools.product(
-        ConfidenceStatus, (0.0, 0.5, 1.0), (None, 0.0, 0.5, 1.0), (False, True), (False, True)
-    ):
-        confidence = Confidence(value=value, status=status, calibration="c1")
-        verdict, _ = decided(confidence, threshold, several=several, unmatched=unmatched)
-        expected = Verdict.CAUTION if threshold is not None and value >= threshold else Verdict.HANDOFF
-        assert verdict is expected
+def test_only_the_certified_value_of_one_source_that_holds_a_word_is_an_answer() -> None:
+    answers = {
+        case
+        for case in itertools.product(
+            ConfidenceStatus, (None, 0.0, 0.5, 0.8, 1.0), (None, UNCERTIFIED, PLACED), (False, True), (False, True)
+        )
+        if decided(case[1], case[0], case[2], several=case[3], unmatched=case[4])[0] is Verdict.ANSWER
+    }
+    assert answers == {(ConfidenceStatus.CERTIFIED, value, PLACED, False, False) for value in (0.8, 1.0)}
 
 
 def test_the_reason_of_a_denial_is_the_one_that_callers_know() -> None:

@@ -13,14 +13,15 @@ from sqlmodel import Session
 
 from gateway import keys as api_keys
 from gateway.answer import NOTHING_VISIBLE, Answer, RetrievalRequest
-from gateway.calibrate import Binding, Observation, fit
+from gateway.confidence import SCHEMA, Certificate, Model, features, shipped
 from gateway.guardrail import Cause
 from gateway.identity import Identity
-from gateway.lookup import Lookup, Opened, QueryError
+from gateway.lookup import Lookup, Opened, QueryError, Question
 from gateway.retrieval import ANCHOR_EVERY, Retrieval
 from gateway.tokens import Tokens
 from indexer import calibrations, catalog, register
 from indexer.database import Database
+from indexer.search import READ
 from indexer.shelf import Shelf
 from policies.errors import AuditError, DependencyError, QuarantineError
 from policies.manifest import Source
@@ -274,29 +275,65 @@ def test_an_answer_is_the_same_to_the_bit_whether_or_not_hidden_documents_exist(
     assert len(answer.passages) == min(k, 14)
 
 
-def calibrate(bench: Bench, source: SourceName = HR, *, k: int = 5, max_risk: float = 0.05) -> None:
+def calibrate(bench: Bench, source: SourceName = HR, *, k: int = 5, max_risk: float = 0.05, **changes: object) -> None:
     """A model for what staff see whose threshold everything passes, as if it kept this risk."""
-    observations = [
-        Observation(features=(0.5 + number / 200, *[0.1] * 8), sufficient=number % 4 > 0, answerable=True)
-        for number in range(80)
-    ]
     readers = who("staff", "law")
     with bench.database.writing() as session:
         searched = retrieval(bench).lookup.open(
             session, catalog.require(session, source), readers, PURPOSE, bench.clock()
         )
         assert isinstance(searched, Opened)
-        binding = Binding(
+        model = Model(
+            id="c1",
+            schema=SCHEMA,
             source=source,
             scope=searched.scope(),
             classes=searched.classes(),
             embedder=bench.stages.identity.key,
             k=k,
+            linear=shipped(),
+            threshold=0.0,
+            certificate=None,
+            labels_needed=None,
+            max_risk=max_risk,
+            labels=49,
+            unanswerable=20,
             population="test",
-            max_risk=0.9,
+            figures={},
         )
-        model = replace(fit(observations, binding, calibration="c1"), max_risk=max_risk)
+        model = replace(model, **changes)  # type: ignore[arg-type]
         calibrations.store(session, source, calibration="c1", model=model.dump(), now=NOW)
+
+
+def test_what_is_hidden_leaks_into_no_feature(twins: tuple[Bench, Bench]) -> None:
+    """Nor does what is hidden for this question alone, as the answers to golden questions are to learn from."""
+    with_hidden, without = twins
+    rows = []
+    for one, names in ((with_hidden, HIDDEN), (without, ())):
+        lookup = retrieval(one).lookup
+        with one.database.reading() as session:
+            everybody = who("staff", "board")
+            opened = lookup.open(session, catalog.require(session, HR), everybody, PURPOSE, one.clock())
+            assert isinstance(opened, Opened)
+            hidden = opened.hidden | {one.id(handbook.source(), name) for name in names}
+            seen = replace(opened, hidden=hidden, visible=opened.generation.visible(opened.permits, hidden))
+            found = lookup.look(seen, Question(text="annual leave of forty days"), k=READ)
+            rows.append(features(found.evidence, lookup.read(session, found.hits), ("en",)))
+    assert rows[0] == rows[1]
+    assert any(rows[0])
+
+
+def test_an_answer_is_given_from_a_certified_threshold_on(bench: Bench) -> None:
+    for threshold, verdict, causes in (
+        (0.0, Verdict.ANSWER, ()),
+        (1.0, Verdict.CAUTION, (Cause.BELOW_CERTIFIED,)),
+    ):
+        certificate = Certificate(threshold=threshold, max_risk=0.05, delta=0.1, labels=100, served=60, wrong=0)
+        calibrate(bench, certificate=certificate, labels=200)
+        answer = ask(bench, STAFF)
+        assert (answer.verdict, answer.reasons) == (verdict, causes)
+        assert answer.confidence.status is ConfidenceStatus.CERTIFIED
+        assert ask(bench, BOARD).verdict is Verdict.CAUTION
 
 
 def test_confidence_and_verdict_are_the_same_with_and_without_hidden_documents(twins: tuple[Bench, Bench]) -> None:

@@ -1,0 +1,35 @@
+"""How likely it is that the passages found hold what the query asks for.
+
+Features of what this caller may see, and of nothing else, go into a logistic model that `gateway.calibrate` fitted on
+questions with known answers. Without such a model there is no confidence, only None.
+"""
+
+from gateway.confidence.features import FEATURES, SCHEMA, SIGNS, features
+from gateway.confidence.model import (
+    MIN_LABELS,
+    MIN_UNANSWERABLE,
+    STRAIGHT,
+    Certificate,
+    Linear,
+    Model,
+    load_linear,
+    shipped,
+)
+from gateway.confidence.shift import shift, shifted
+
+__all__ = [
+    "FEATURES",
+    "MIN_LABELS",
+    "MIN_UNANSWERABLE",
+    "SCHEMA",
+    "SIGNS",
+    "STRAIGHT",
+    "Certificate",
+    "Linear",
+    "Model",
+    "features",
+    "load_linear",
+    "shift",
+    "shifted",
+    "shipped",
+]

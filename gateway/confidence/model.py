@@ -1,0 +1,187 @@
+"""The logistic models that turn features into a confidence: the shipped one, and that of a source, shrunk to it."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+from gateway.confidence.features import FEATURES, SCHEMA
+from gateway.guardrail import Thresholds
+from policies.errors import IntegrityError
+from policies.model import ConfidenceStatus, SourceName
+
+MIN_LABELS = 50
+MIN_UNANSWERABLE = 20
+"""From so many labels on a model is called calibrated (measured: 50 labels come within .01 AUROC of 300 on web
+questions, and their calibration error is that of chance)."""
+STRAIGHT = (0.0, 1.0, 1.0)
+_SHIPPED = Path(__file__).with_name("shipped.json")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Linear:
+    """A logistic model over features that are standardised by `mean` and `scale`, in the order of FEATURES.
+
+    Its logit is bent (Kull et al., AISTATS 2017: beta calibration): an offset, then the slope where an answer is
+    unlikely and that where it is likely. As (0, 1, 1) it stays as it is.
+    """
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    coefficients: tuple[float, ...]
+    intercept: float
+    bend: tuple[float, float, float] = STRAIGHT
+
+    def probability(self, features: Sequence[float]) -> float:
+        """The confidence for one query's features, 0 to 1."""
+        terms = zip(features, self.mean, self.scale, self.coefficients, strict=True)
+        logit = self.intercept + sum((value - mean) / scale * weight for value, mean, scale, weight in terms)
+        logit = max(-30.0, min(30.0, logit))
+        offset, below, above = self.bend
+        bent = offset - below * math.log1p(math.exp(-logit)) + above * math.log1p(math.exp(logit))
+        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, bent))))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Certificate:
+    """What was shown of a threshold on questions that nothing was fitted on.
+
+    Of `labels` questions `served` reached `threshold`, and `wrong` of those lacked their answer. So the rate at which
+    answers are lacking there is at most `max_risk` with probability 1 - `delta`, for the population of those questions.
+    """
+
+    threshold: float
+    max_risk: float
+    delta: float
+    labels: int
+    served: int
+    wrong: int
+
+    @property
+    def coverage(self) -> float:
+        """The share of the questions that was served, 0 to 1."""
+        return self.served / self.labels
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """The confidence of one source, bound to what it was fitted on.
+
+    `scope` names the documents its questions were asked of, in these visibility `classes`; `k` is how many passages
+    were returned: of fewer it knows nothing.
+
+    `threshold` is the confidence from which on `caution` is given; None where no threshold kept the empirical risk
+    within the source's `max_risk`, which always hands off. `certificate` is that of the threshold from which on
+    `answer` is given; where it is None, `labels_needed` is about how many labels would certify one, None where no
+    number would. `labels` counts the questions, `unanswerable` those of them whose answer is not in the source.
+    """
+
+    id: str
+    schema: int
+    source: SourceName
+    scope: str
+    classes: tuple[str, ...]
+    embedder: str
+    k: int
+    linear: Linear
+    threshold: float | None
+    certificate: Certificate | None
+    labels_needed: int | None
+    max_risk: float
+    labels: int
+    unanswerable: int
+    population: str
+    figures: Mapping[str, float]
+
+    def probability(self, features: Sequence[float]) -> float:
+        """The confidence for one query's features, 0 to 1."""
+        return self.linear.probability(features)
+
+    def status(self, *, scope: str, embedder: str) -> ConfidenceStatus:
+        """How far it carries for callers who see what it was fitted on; `stale` for others and from a change on."""
+        if (scope, embedder) != (self.scope, self.embedder):
+            return ConfidenceStatus.STALE
+        if self.labels < MIN_LABELS or self.unanswerable < MIN_UNANSWERABLE:
+            return ConfidenceStatus.PROVISIONAL
+        return ConfidenceStatus.CALIBRATED if self.certificate is None else ConfidenceStatus.CERTIFIED
+
+    def thresholds(self) -> Thresholds | None:
+        """From which confidence on what is given; None where every answer is a hand-off."""
+        if self.threshold is None:
+            return None
+        certified = None if self.certificate is None else self.certificate.threshold
+        return Thresholds(caution=self.threshold, answer=certified)
+
+    def dump(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def load(cls, content: str) -> Self:
+        """The model that `dump` wrote.
+
+        Raises:
+            IntegrityError: it is not such a model.
+        """
+        try:
+            plain = json.loads(content)
+            if plain["schema"] != SCHEMA:
+                raise _of_another_version(plain["source"])
+            held = plain["certificate"]
+            return cls(
+                **plain
+                | {
+                    "classes": tuple(plain["classes"]),
+                    "linear": _linear(plain["linear"]),
+                    "certificate": None if held is None else Certificate(**held),
+                }
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(
+                "A stored calibration cannot be read.", mend="Fit it again: penstock calibrate SOURCE GOLDEN.jsonl"
+            ) from error
+
+
+@cache
+def shipped() -> Linear:
+    """The model that comes with Penstock, fitted on public questions: where to start from, and no promise anywhere.
+
+    Raises:
+        IntegrityError: its file is damaged, or of other features.
+    """
+    return load_linear(_SHIPPED)
+
+
+def load_linear(path: Path) -> Linear:
+    """The model in a file of that form.
+
+    Raises:
+        IntegrityError: the file is damaged, or of other features.
+    """
+    try:
+        plain = json.loads(path.read_text("utf-8"))
+        if plain["features"] == list(FEATURES):
+            return _linear(plain["model"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise IntegrityError(f"The confidence model {path.name!r} is damaged.", mend="Install Penstock again.")
+
+
+def _linear(plain: dict[str, Any]) -> Linear:
+    rows: dict[str, tuple[float, ...]] = {
+        name: tuple(plain[name]) for name in ("mean", "scale", "coefficients", "bend")
+    }
+    linear = Linear(**plain | rows)
+    if [len(row) for row in rows.values()] != [len(FEATURES)] * 3 + [3] or not all(scale > 0 for scale in linear.scale):
+        raise ValueError("It is not a model of these features.")
+    return linear
+
+
+def _of_another_version(source: str) -> IntegrityError:
+    return IntegrityError(
+        f"A calibration of {source!r} is of another version of Penstock.",
+        mend=f"Fit it again: penstock calibrate {source} GOLDEN.jsonl",
+    )

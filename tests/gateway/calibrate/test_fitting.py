@@ -1,0 +1,180 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gateway.calibrate import (
+    CERTIFYING,
+    FEWEST,
+    FEWEST_OF_EACH,
+    MIN_SERVED,
+    Binding,
+    Observation,
+    fit,
+    linear_fit,
+    probabilities,
+)
+from gateway.calibrate.fitting import BENDING, _threshold
+from gateway.confidence import FEATURES, MIN_LABELS, SCHEMA, STRAIGHT, Linear
+from policies.errors import RefusedError
+from policies.model import ConfidenceStatus, SourceName
+
+HR = SourceName("hr")
+BINDING = Binding(
+    source=HR, scope="s1", classes=("c1", "c2"), embedder="e1", k=5, population="golden.jsonl", max_risk=0.1, delta=0.1
+)
+COUNT = len(FEATURES)
+START = Linear(mean=(0.0,) * COUNT, scale=(1.0,) * COUNT, coefficients=(0.5,) + (0.0,) * (COUNT - 1), intercept=0.0)
+
+
+def observations(total: int, *, seed: int = 0, signal: float = 2.0) -> list[Observation]:
+    """Every other one is sufficient; the first feature says which, to a degree."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(total):
+        sufficient = number % 2 == 0
+        values = rng.standard_normal(COUNT)
+        values[0] += signal * (1 if sufficient else -1)
+        made.append(
+            Observation(
+                features=tuple(values.tolist()),
+                sufficient=sufficient,
+                answerable=number % 4 != 1,
+                group=f"{seed}-{number}",
+            )
+        )
+    return made
+
+
+def test_a_model_tells_sufficient_results_from_others() -> None:
+    model = fit(observations(150), BINDING, START, calibration="c1")
+    assert (model.id, model.schema, model.source, model.embedder) == ("c1", SCHEMA, HR, "e1")
+    assert (model.scope, model.classes, model.k) == ("s1", ("c1", "c2"), 5)
+    assert (model.labels, model.unanswerable, model.population) == (150, 38, "golden.jsonl")
+    held_out = observations(400, seed=1)
+    right = [(model.probability(one.features) > 0.5) == one.sufficient for one in held_out]
+    assert sum(right) / len(right) > 0.95
+    assert model.figures["auroc"] > 0.95
+    assert model.figures["base_rate"] == 0.5
+    assert model.status(scope="s1", embedder="e1") is ConfidenceStatus.CALIBRATED
+
+
+def test_enough_labels_certify_a_threshold_on_questions_that_were_kept_apart() -> None:
+    model = fit(observations(400), BINDING, START, calibration="c1")
+    certificate = model.certificate
+    assert certificate is not None
+    assert (certificate.max_risk, certificate.delta) == (0.1, 0.1)
+    assert 150 < certificate.labels < 250
+    assert certificate.wrong < 0.1 * certificate.served
+    assert model.threshold is not None
+    assert model.threshold <= certificate.threshold
+    assert model.status(scope="s1", embedder="e1") is ConfidenceStatus.CERTIFIED
+
+
+def test_what_certifies_was_not_fitted_on_and_is_kept_apart_for_ever() -> None:
+    some = observations(400)
+    model = fit(some, BINDING, START, calibration="c1")
+    assert model.certificate is not None
+    without_effect = 0
+    for number in range(40):
+        turned = [*some]
+        turned[number] = replace(some[number], sufficient=not some[number].sufficient)
+        without_effect += fit(turned, BINDING, START, calibration="c1").linear == model.linear
+    assert 10 < without_effect < 30
+    more = fit([*some, *observations(100, seed=5)], BINDING, START, calibration="c1")
+    assert more.certificate is not None
+    assert more.certificate.labels > model.certificate.labels
+
+
+def test_too_few_labels_to_certify_say_how_many_would_do() -> None:
+    model = fit(observations(CERTIFYING - 1), BINDING, START, calibration="c1")
+    assert model.certificate is None
+    assert model.labels_needed is not None
+    assert model.labels_needed >= 100
+
+
+def test_few_labels_are_provisional() -> None:
+    model = fit(observations(FEWEST), BINDING, START, calibration="c1")
+    assert model.status(scope="s1", embedder="e1") is ConfidenceStatus.PROVISIONAL
+    assert FEWEST < MIN_LABELS
+
+
+def test_the_threshold_keeps_the_risk_of_what_it_was_chosen_on() -> None:
+    model = fit(observations(190, signal=0.7), BINDING, START, calibration="c1")
+    assert model.threshold is not None
+    assert model.figures["risk"] <= 0.1
+    assert 0 < model.figures["coverage"] < 1
+
+
+def test_noise_gets_no_threshold() -> None:
+    model = fit(observations(400, signal=0.0), replace(BINDING, max_risk=0.01), START, calibration="c1")
+    assert (model.threshold, model.certificate, model.labels_needed) == (None, None, None)
+    assert (model.figures["coverage"], model.figures["risk"]) == (0.0, 0.0)
+
+
+def test_the_same_labels_give_the_same_model() -> None:
+    first, again = (fit(observations(300), BINDING, START, calibration="c1") for _ in range(2))
+    assert first == again
+
+
+def test_one_by_one_and_all_at_once_are_the_same_confidence() -> None:
+    rows = np.array([one.features for one in observations(50)])
+    for linear in (START, replace(START, bend=(0.1, 1.5, 0.5))):
+        assert probabilities(linear, rows) == pytest.approx([linear.probability(row) for row in rows.tolist()])
+
+
+def test_many_labels_bend_a_model_that_is_surer_on_one_side_than_it_may_be() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.zeros((4000, COUNT))
+    rows[:, 0] = rng.normal(0, 3, len(rows))
+    logits = np.where(rows[:, 0] > 0, 0.5, 1.5) * rows[:, 0]
+    sufficient = rng.random(len(rows)) < 1 / (1 + np.exp(-logits))
+    linear = linear_fit(rows, sufficient, START)
+    _, below, above = linear.bend
+    assert below > 1.1
+    assert 0 < above < 0.9
+    assert probabilities(linear, rows) == pytest.approx(1 / (1 + np.exp(-logits)), abs=0.15)
+    assert linear_fit(rows[: BENDING - 1], sufficient[: BENDING - 1], START).bend == STRAIGHT
+
+
+def test_a_feature_that_speaks_against_its_sign_says_nothing() -> None:
+    turned = observations(300)
+    linear = linear_fit(
+        -np.array([one.features for one in turned]), np.array([one.sufficient for one in turned]), START
+    )
+    assert linear.coefficients[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("sufficient", "total"),
+    [(10, FEWEST - 1), (FEWEST_OF_EACH - 1, 60), (61 - FEWEST_OF_EACH, 60), (0, 100), (100, 100)],
+)
+def test_too_few_labels_of_either_kind_are_refused(sufficient: int, total: int) -> None:
+    few = [replace(one, sufficient=number < sufficient) for number, one in enumerate(observations(total))]
+    with pytest.raises(RefusedError, match=rf"{total} questions, {sufficient} of them"):
+        fit(few, BINDING, START, calibration="c1")
+
+
+def test_the_threshold_is_the_lowest_value_that_keeps_the_risk() -> None:
+    predicted = np.arange(100) / 100
+    labels = predicted >= 0.5
+    found = _threshold(predicted, labels, 0.1)
+    assert found is not None
+    served = predicted >= found
+    assert (~labels[served]).mean() <= 0.1
+    below = predicted >= predicted[np.flatnonzero(served)[0] - 1]
+    assert (~labels[below]).mean() > 0.1
+
+
+def test_equal_values_are_served_together_or_not_at_all() -> None:
+    predicted = np.repeat([0.2, 0.9], 30)
+    labels = np.concatenate([np.zeros(30, dtype=bool), np.ones(30, dtype=bool)])
+    assert _threshold(predicted, labels, 0.0) == 0.9
+    assert _threshold(predicted, labels, 0.5) == 0.2
+
+
+def test_a_threshold_needs_enough_above_it_to_say_anything() -> None:
+    predicted = np.arange(MIN_SERVED - 1) / 100
+    assert _threshold(predicted, np.ones(MIN_SERVED - 1, dtype=bool), 0.5) is None
+    predicted = np.arange(MIN_SERVED) / 100
+    assert _threshold(predicted, np.ones(MIN_SERVED, dtype=bool), 0.5) == 0.0

@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+
+from gateway.calibrate import Golden, read_golden
+from policies.errors import RefusedError
+from policies.model import SourceName
+
+HR = SourceName("hr")
+
+
+def golden(tmp_path: Path, content: str) -> tuple[Golden, ...]:
+    path = tmp_path / "golden.jsonl"
+    path.write_text(content, "utf-8")
+    return read_golden(path, HR)
+
+
+def test_questions_for_the_source_are_read_and_others_left_out(tmp_path: Path) -> None:
+    content = (
+        '{"source": "hr", "query": " How many days? ", "documents": ["leave.md", "b.md"]}\n\n'
+        '{"source": "legal", "query": "Who signs?", "documents": ["x.md"]}\r\n'
+        '{"source": "hr", "query": "Une ligne\u2028de plus ?", "documents": []}\n'
+    )
+    assert golden(tmp_path, content) == (
+        Golden(query="How many days?", documents=("leave.md", "b.md")),
+        Golden(query="Une ligne\u2028de plus ?", documents=()),
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        '"x"',
+        '{"source": "hr", "query": "q"}',
+        '{"source": "hr", "query": " ", "documents": []}',
+        '{"source": "hr", "query": 1, "documents": []}',
+        '{"source": 1, "query": "q", "documents": []}',
+        '{"source": "hr", "query": "q", "documents": "leave.md"}',
+        '{"source": "hr", "query": "q", "documents": [1]}',
+        '{"source": "legal", "query": 1, "documents": []}',
+        "[" * 100_000,
+    ],
+)
+def test_a_line_that_is_no_question_is_refused_by_its_number(tmp_path: Path, line: str) -> None:
+    first = '{"source": "hr", "query": "q", "documents": []}\n'
+    with pytest.raises(RefusedError, match=r"golden\.jsonl:2: this is not a golden question") as caught:
+        golden(tmp_path, first + line)
+    assert '"query": "q"' not in caught.value.message
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="cannot be read as UTF-8"):
+        read_golden(tmp_path / "away.jsonl", HR)
+    (tmp_path / "latin.jsonl").write_bytes(b"\xe9")
+    with pytest.raises(RefusedError, match="cannot be read as UTF-8"):
+        read_golden(tmp_path / "latin.jsonl", HR)
