@@ -17,7 +17,7 @@ from gateway.calibrate import figures, logistic
 from gateway.calibrate.certify import certify, labels_needed, place
 from gateway.calibrate.figures import Column, Flags
 from gateway.calibrate.golden import Golden
-from gateway.confidence import MIN_LABELS, SCHEMA, SIGNS, STRAIGHT, Linear, Model, features
+from gateway.confidence import MIN_LABELS, SCHEMA, SIGNS, STRAIGHT, Linear, Model, Point, features
 from gateway.lookup import Lookup, Opened, Question
 from indexer.search import READ
 from policies.errors import RefusedError
@@ -139,6 +139,7 @@ def fit(observations: Sequence[Observation], binding: Binding, start: Linear, *,
         unanswerable=sum(not observation.answerable for observation in observations),
         population=binding.population,
         figures=_figures(predicted, sufficient, threshold),
+        points=_points(predicted, sufficient, kept),
     )
 
 
@@ -214,6 +215,11 @@ def _figures(predicted: Column, sufficient: Flags, threshold: float | None) -> d
     found["coverage"] = float(served.mean())
     found["risk"] = float((~sufficient[served]).mean()) if served.any() else 0.0
     return {name: round(value, 4) for name, value in found.items()}
+
+
+def _points(predicted: Column, sufficient: Flags, kept: Flags) -> tuple[Point, ...]:
+    columns = zip(predicted.tolist(), sufficient.tolist(), kept.tolist(), strict=True)
+    return tuple(Point(confidence=value, sufficient=label, kept=apart) for value, label, apart in sorted(columns))
 
 
 def _threshold(predicted: Column, sufficient: Flags, max_risk: float) -> float | None:

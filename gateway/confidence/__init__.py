@@ -12,6 +12,7 @@ from gateway.confidence.model import (
     Certificate,
     Linear,
     Model,
+    Point,
     load_linear,
     shipped,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Certificate",
     "Linear",
     "Model",
+    "Point",
     "features",
     "load_linear",
     "shift",

@@ -67,6 +67,18 @@ class Certificate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Point:
+    """One labelled question as a figure counts it: its confidence, by a model that did not know it, and its label.
+
+    `kept` says that it was kept apart to certify.
+    """
+
+    confidence: float
+    sufficient: bool
+    kept: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
     """The confidence of one source, bound to what it was fitted on.
 
@@ -76,7 +88,8 @@ class Model:
     `threshold` is the confidence from which on `caution` is given; None where no threshold kept the empirical risk
     within the source's `max_risk`, which always hands off. `certificate` is that of the threshold from which on
     `answer` is given; where it is None, `labels_needed` is about how many labels would certify one, None where no
-    number would. `labels` counts the questions, `unanswerable` those of them whose answer is not in the source.
+    number would. `labels` counts the questions, `unanswerable` those of them whose answer is not in the source;
+    `points` are they, in no order that tells which was which.
     """
 
     id: str
@@ -95,6 +108,7 @@ class Model:
     unanswerable: int
     population: str
     figures: Mapping[str, float]
+    points: tuple[Point, ...]
 
     def probability(self, features: Sequence[float]) -> float:
         """The confidence for one query's features, 0 to 1."""
@@ -137,6 +151,7 @@ class Model:
                     "classes": tuple(plain["classes"]),
                     "linear": _linear(plain["linear"]),
                     "certificate": None if held is None else Certificate(**held),
+                    "points": tuple(Point(**point) for point in plain["points"]),
                 }
             )
         except (ValueError, KeyError, TypeError) as error:

@@ -148,6 +148,7 @@ class Twin:
                 unanswerable=20,
                 population="ann",
                 figures={},
+                points=(),
             )
             calibrations.store(session, name, calibration=model.id, model=model.dump(), now=bench.clock())
 

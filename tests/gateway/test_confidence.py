@@ -44,6 +44,7 @@ MODEL = Model(
     unanswerable=20,
     population="golden",
     figures={"auroc": 0.9},
+    points=(),
 )
 CERTIFICATE = Certificate(threshold=0.8, max_risk=0.1, delta=0.1, labels=100, served=60, wrong=1)
 EMPTY = Evidence(

@@ -300,6 +300,7 @@ def calibrate(bench: Bench, source: SourceName = HR, *, k: int = 5, max_risk: fl
             unanswerable=20,
             population="test",
             figures={},
+            points=(),
         )
         model = replace(model, **changes)  # type: ignore[arg-type]
         calibrations.store(session, source, calibration="c1", model=model.dump(), now=NOW)
