@@ -13,6 +13,7 @@ class KeyKind(StrEnum):
     SIGNING = "signing"
     PSEUDONYMS = "pseudonyms"
     CURSOR = "cursor"
+    ASKED = "asked"
     DOCUMENT = "document"
     NEEDLES = "needles"
 

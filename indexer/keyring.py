@@ -170,6 +170,10 @@ class Keyring:
         """The key under which the catalog keeps where a source's next listing may start."""
         return self._obtain(KeyKind.CURSOR, source)
 
+    def asked_key(self, source: SourceName) -> Key:
+        """The key under which the catalog keeps what a source was asked, where its policy says that it is kept."""
+        return self._obtain(KeyKind.ASKED, source)
+
     def new_document_key(self, source: SourceName) -> tuple[KeyId, Key]:
         """A fresh key for one version of a document of a source.
 

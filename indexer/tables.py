@@ -118,6 +118,62 @@ class CalibrationRow(SQLModel, table=True):
     model: str
 
 
+class AskedRow(SQLModel, table=True):
+    """One answered question: what a label of it needs, and its words only where policy keeps them.
+
+    `features` is a JSON list, None where no model of one source could learn from the answer. `propensity` is the chance
+    that somebody is asked for a label of it, `sealed` its redacted query, `again` the same for a request sent again.
+    """
+
+    __tablename__ = "asked"
+    __table_args__ = (Index("asked_source", "source", "asked_at"),)
+
+    id: str = Field(primary_key=True)
+    source: str = Field(foreign_key="source.name")
+    asked_at: str
+    subject: str
+    agent: str | None = None
+    scope: str
+    feature_schema: int
+    features: str | None
+    calibration: str | None
+    confidence: float | None
+    verdict: str
+    reasons: str
+    propensity: float
+    sealed: bytes | None = None
+    again: str | None = Field(default=None, index=True)
+
+
+class LabelRow(SQLModel, table=True):
+    """What one person says of one answered question."""
+
+    __tablename__ = "label"
+
+    request: str = Field(primary_key=True, foreign_key="asked.id", ondelete="CASCADE")
+    by: str = Field(primary_key=True)
+    sufficient: bool
+    answerable: bool | None
+    resolves: bool
+    document: str | None = None
+    labelled_at: str
+
+
+class HandoffRow(SQLModel, table=True):
+    """An answered question that waits for a person, or waited."""
+
+    __tablename__ = "handoff"
+
+    id: str = Field(primary_key=True)
+    request: str = Field(foreign_key="asked.id", ondelete="CASCADE", index=True, unique=True)
+    kind: str
+    state: str = Field(index=True)
+    claimed_by: str | None = None
+    claimed_at: str | None = None
+    resolved_by: str | None = None
+    resolved_at: str | None = None
+
+
 class JobRow(SQLModel, table=True):
     """One piece of work on a source, from when it is asked for until it is told of no more."""
 
@@ -163,5 +219,6 @@ class WorkerRow(SQLModel, table=True):
 
 
 TABLES: tuple[type[SQLModel], ...] = (
-    SourceRow, DocumentRow, RevisionRow, PassageRow, PurgeRow, CalibrationRow, JobRow, ListedRow, WorkerRow,
+    SourceRow, DocumentRow, RevisionRow, PassageRow, PurgeRow, CalibrationRow, AskedRow, LabelRow, HandoffRow, JobRow,
+    ListedRow, WorkerRow,
 )  # fmt: skip

@@ -1,0 +1,185 @@
+"""What is kept of answered questions: what a label of one needs, for a while, and its words only where policy says so.
+
+A row is written in the transaction of the audit record of its answer, or there is no answer.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlmodel import Session, SQLModel
+
+from indexer.database import MAX_VARIABLES, batched
+from indexer.keyring import Keyring
+from indexer.seal import Key, seal, unseal
+from indexer.tables import AskedRow
+from policies.model import SourceName, Verdict
+from policies.retention import Period, due
+
+KEPT = timedelta(days=90)
+"""Chosen: a label is given within days, and a drift shows within weeks. A shorter period of the source is kept to."""
+
+_ASKED = SQLModel.metadata.tables[str(AskedRow.__tablename__)]
+# Every retrieval writes one.
+_INSERT = insert(_ASKED)
+_CONFIDENCES = (
+    select(_ASKED.c.confidence, _ASKED.c.verdict)
+    .where(_ASKED.c.source == bindparam("source"), _ASKED.c.asked_at >= bindparam("since"))
+    .where(_ASKED.c.features.is_not(None), _ASKED.c.confidence.is_not(None))
+    .order_by(_ASKED.c.asked_at, _ASKED.c.id)
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """The redacted words of a question, and the terms of it that none of the passages returned first holds."""
+
+    query: str = field(repr=False)
+    unmatched: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """One answered question. `asked_at` is UTC, aware; `subject` and `agent` are as the audit names them.
+
+    `source` is the only one that the answer came from, or that of its first passage; then, and where fewer passages
+    were wanted than a model is fitted on, `features` is None. `propensity` is the chance, 0 to 1, that a person is
+    asked for a label of it. `again` is the same for a request that is sent again, None where nobody could tell.
+    """
+
+    request: str
+    source: SourceName
+    asked_at: datetime
+    subject: str
+    agent: str | None
+    scope: str
+    schema: int
+    features: tuple[float, ...] | None
+    calibration: str | None
+    confidence: float | None
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    propensity: float
+    sealed: bytes | None
+    again: str | None
+
+
+def store(session: Session, asked: Asked) -> None:
+    """Keep an answered question."""
+    session.connection().execute(_INSERT, _values(asked))
+
+
+def find(session: Session, request: str) -> Asked | None:
+    """The question of this request id, None where none is kept."""
+    row = session.connection().execute(select(_ASKED).where(_ASKED.c.id == request)).one_or_none()
+    return None if row is None else asked_of(row)
+
+
+def confidences(session: Session, source: SourceName, since: datetime) -> tuple[tuple[float, str], ...]:
+    """Confidence and verdict of each question since then that this source alone answered, the oldest first."""
+    given = {"source": source, "since": since.isoformat()}
+    return tuple((row.confidence, row.verdict) for row in session.connection().execute(_CONFIDENCES, given))
+
+
+def kept_from(period: Period, now: datetime) -> datetime:
+    """The instant since which questions of a source with this period of retention are kept, UTC, aware."""
+    start, end = now - KEPT, now
+    if due(start, period) > now:
+        return start
+    # Calendar months have no inverse, but a later question is never due earlier.
+    while end - start > timedelta(seconds=1):
+        middle = start + (end - start) / 2
+        start, end = (middle, end) if due(middle, period) <= now else (start, middle)
+    return end
+
+
+def forget(session: Session, source: SourceName, *, before: datetime) -> int:
+    """Delete the questions of a source asked before an instant, with their labels and hand-offs; how many."""
+    old = (_ASKED.c.source == source) & (_ASKED.c.asked_at < before.isoformat())
+    return session.connection().execute(delete(_ASKED).where(old)).rowcount
+
+
+def sealed_of(session: Session, source: SourceName) -> dict[str, bytes]:
+    """The sealed words of every question of a source that has some, by request id."""
+    its_own = (_ASKED.c.source == source) & _ASKED.c.sealed.is_not(None)
+    rows = session.connection().execute(select(_ASKED.c.id, _ASKED.c.sealed).where(its_own))
+    return {row.id: row.sealed for row in rows}
+
+
+def drop_words(session: Session, requests: Collection[str]) -> None:
+    """Delete the words of these questions."""
+    for some in batched(requests, MAX_VARIABLES):
+        session.connection().execute(update(_ASKED).where(_ASKED.c.id.in_(some)).values(sealed=None))
+
+
+def seal_words(keyring: Keyring, source: SourceName, request: str, kept: Kept) -> bytes:
+    """The words of a question, sealed under a key of its source."""
+    plain = json.dumps({"query": kept.query, "unmatched": kept.unmatched}, ensure_ascii=False)
+    return seal(keyring.asked_key(source), plain.encode("utf-8", "surrogatepass"), place=_place(request))
+
+
+def open_words(key: Key, request: str, sealed: bytes) -> Kept:
+    """What `seal_words` was given.
+
+    Raises:
+        IntegrityError: it was changed, or the key is another source's.
+    """
+    plain = json.loads(unseal(key, sealed, place=_place(request)).decode("utf-8", "surrogatepass"))
+    return Kept(query=plain["query"], unmatched=tuple(plain["unmatched"]))
+
+
+def asked_of(row: Row[Any]) -> Asked:
+    """The question that a row with all of its columns holds."""
+    return Asked(
+        request=row.id,
+        source=SourceName(row.source),
+        asked_at=datetime.fromisoformat(row.asked_at),
+        subject=row.subject,
+        agent=row.agent,
+        scope=row.scope,
+        schema=row.feature_schema,
+        features=None if row.features is None else numbers(row.features),
+        calibration=row.calibration,
+        confidence=row.confidence,
+        verdict=Verdict(row.verdict),
+        reasons=tuple(json.loads(row.reasons)),
+        propensity=row.propensity,
+        sealed=row.sealed,
+        again=row.again,
+    )
+
+
+def numbers(features: str) -> tuple[float, ...]:
+    """Features as they are stored."""
+    return tuple(json.loads(features))
+
+
+def _values(asked: Asked) -> dict[str, object]:
+    return {
+        "id": asked.request,
+        "source": asked.source,
+        "asked_at": asked.asked_at.isoformat(),
+        "subject": asked.subject,
+        "agent": asked.agent,
+        "scope": asked.scope,
+        "feature_schema": asked.schema,
+        "features": None if asked.features is None else _dump(asked.features),
+        "calibration": asked.calibration,
+        "confidence": asked.confidence,
+        "verdict": asked.verdict.value,
+        "reasons": _dump(asked.reasons),
+        "propensity": asked.propensity,
+        "sealed": asked.sealed,
+        "again": asked.again,
+    }
+
+
+def _dump(values: Sequence[object]) -> str:
+    return json.dumps(values, separators=(",", ":"), allow_nan=False)
+
+
+def _place(request: str) -> str:
+    return f"asked:{request}"
