@@ -1,6 +1,6 @@
 """What a caller asks for and what comes back, before any wire format."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from policies.model import ConfidenceStatus, DocumentId, SourceName, Verdict
 
@@ -14,7 +14,7 @@ class RetrievalRequest:
 
     `query` is stripped and holds 1 to 20,000 characters; `sources` is None for every source the caller may use, else
     1 to 100 names, known or not; `k` is the number of passages wanted, 1 to 50; `conversation` is an opaque id that
-    ties the steps of one conversation together in the audit.
+    ties the steps of one conversation together in the audit; `key` is the same where a request is sent again.
     """
 
     query: str
@@ -22,6 +22,7 @@ class RetrievalRequest:
     sources: frozenset[SourceName] | None
     k: int
     conversation: str | None
+    key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -70,9 +70,13 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """A query on its way through several sources: redacted under each one's key, embedded once for each wording."""
+    """A query on its way through several sources: redacted under each one's key, embedded once for each wording.
+
+    `wordings` has it as it was redacted for each source that was searched.
+    """
 
     text: str
+    wordings: dict[SourceName, str] = field(default_factory=dict, repr=False)
     _vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def vector(self, wording: str, embedder: Embedder) -> NDArray[np.float32]:
@@ -144,6 +148,7 @@ class Lookup:
                 "The query cannot be redacted.", mend="Put it in other words, without lists of numbers."
             ) from error
         (wording,) = redacted.texts
+        question.wordings[opened.source.name] = wording
         # The languages that the index was made with; those of the manifest may be newer.
         languages = opened.generation.inventory.languages
         query = Query(

@@ -10,7 +10,9 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from gateway import asking
 from gateway.answer import NOTHING_VISIBLE, Answer, CitedPassage, Confidence, RetrievalRequest, VisibleSource
+from gateway.asking import Lead
 from gateway.confidence import Model, features
 from gateway.guardrail import Thresholds, decide
 from gateway.identity import Identity
@@ -42,8 +44,18 @@ class _Looked:
 
     opened: Opened
     found: Found
+    features: tuple[float, ...] | None
     confidence: Confidence
     thresholds: Thresholds | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Outcome:
+    """What a request comes to. `lead` is None where nothing may be shown."""
+
+    answer: Answer
+    denials: Mapping[SourceName, Reason]
+    lead: Lead | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +85,12 @@ class Retrieval:
         """
         now = self.clock()
         try:
-            answer, denials = self._answer(caller, request, now, last_try=False)
+            outcome = self._answer(caller, request, now, last_try=False)
         except UnavailableError:
             # Once more, with the index that is there now. Where one is damaged, its source gives nothing.
-            answer, denials = self._answer(caller, request, now, last_try=True)
-        self._record(caller, request, answer, denials, request_id=request_id, now=now)
-        return answer
+            outcome = self._answer(caller, request, now, last_try=True)
+        self._record(caller, request, outcome, request_id=request_id, now=now)
+        return outcome.answer
 
     def sources(self, caller: Caller, *, request_id: str) -> tuple[VisibleSource, ...]:
         """The sources of which this caller may see something, with the purposes it may use them for.
@@ -124,9 +136,7 @@ class Retrieval:
             return False
         return True
 
-    def _answer(
-        self, caller: Caller, request: RetrievalRequest, now: datetime, *, last_try: bool
-    ) -> tuple[Answer, Mapping[SourceName, Reason]]:
+    def _answer(self, caller: Caller, request: RetrievalRequest, now: datetime, *, last_try: bool) -> _Outcome:
         denials: dict[SourceName, Reason] = {}
         opened: list[Opened] = []
         question = Question(text=request.query)
@@ -146,10 +156,19 @@ class Retrieval:
             looked = [self._look(session, source, question, request.k) for source in opened]
             best = _pooled(looked, request.k)
             if not best:
-                return NOTHING_VISIBLE, denials
+                return _Outcome(answer=NOTHING_VISIBLE, denials=denials, lead=None)
             passages = self._cited(session, best)
-        contributing = {opened.source.name for opened, _ in best}
-        return _judged([one for one in looked if one.opened.source.name in contributing], passages), denials
+            contributing = {opened.source.name for opened, _ in best}
+            speaking = [one for one in looked if one.opened.source.name in contributing]
+            first = next(one for one in speaking if one.opened is best[0][0])
+            alone = len(speaking) == 1 and request.k >= READ
+            lead = Lead(
+                opened=first.opened,
+                evidence=first.found.evidence,
+                features=first.features or self._features(session, first.opened, first.found) if alone else None,
+                wording=question.wordings[first.opened.source.name],
+            )
+        return _Outcome(answer=_judged(speaking, passages), denials=denials, lead=lead)
 
     def _open(
         self,
@@ -175,15 +194,17 @@ class Retrieval:
         if model is None or k < model.k:
             # It was fitted on more passages; of fewer it would promise too much.
             unknown = Confidence(value=None, status=ConfidenceStatus.UNCALIBRATED, calibration=None)
-            return _Looked(opened=opened, found=found, confidence=unknown, thresholds=None)
-        generation = opened.generation
-        status = model.status(scope=opened.scope(), embedder=generation.inventory.embedder)
-        passages = self.lookup.read(session, found.hits[:READ])
-        row = features(found.evidence, passages, generation.inventory.languages)
+            return _Looked(opened=opened, found=found, features=None, confidence=unknown, thresholds=None)
+        status = model.status(scope=opened.scope(), embedder=opened.generation.inventory.embedder)
+        row = self._features(session, opened, found)
         confidence = Confidence(value=model.probability(row), status=status, calibration=model.id)
         # Thresholds placed for a higher risk than the source now bears say nothing.
         thresholds = model.thresholds() if opened.source.policy.guardrail.max_risk >= model.max_risk else None
-        return _Looked(opened=opened, found=found, confidence=confidence, thresholds=thresholds)
+        return _Looked(opened=opened, found=found, features=row, confidence=confidence, thresholds=thresholds)
+
+    def _features(self, session: Session, opened: Opened, found: Found) -> tuple[float, ...]:
+        passages = self.lookup.read(session, found.hits[:READ])
+        return features(found.evidence, passages, opened.generation.inventory.languages)
 
     def _cited(self, session: Session, best: Sequence[tuple[Opened, Hit]]) -> tuple[CitedPassage, ...]:
         wanted = [(hit.revision, hit.ordinal) for _, hit in best]
@@ -201,12 +222,12 @@ class Retrieval:
         self,
         caller: Caller,
         request: RetrievalRequest,
-        answer: Answer,
-        denials: Mapping[SourceName, Reason],
+        outcome: _Outcome,
         *,
         request_id: str,
         now: datetime,
     ) -> None:
+        answer, denials = outcome.answer, outcome.denials
         event = AuditEvent(
             actor=f"caller:{caller.subject}",
             action=Action.RETRIEVED,
@@ -230,16 +251,24 @@ class Retrieval:
                 "unknown": sum(reason is Reason.SOURCE_UNKNOWN for reason in denials.values()),
             },
         )
-        self._append(event, now=now)
+
+        def keep(session: Session) -> None:
+            if outcome.lead is not None:
+                keyring, lead = self.lookup.keyring, outcome.lead
+                asking.keep(session, keyring, lead, caller, request, answer, request_id=request_id, now=now)
+
+        self._append(event, now=now, beside=keep)
 
     def _fingerprint(self, conversation: str | None) -> str | None:
         # In place of the caller's own words, which can be a document's: what is erased must not stand in the audit.
         return None if conversation is None else self.lookup.keyring.fingerprint("conversation", conversation)
 
-    def _append(self, event: AuditEvent, *, now: datetime) -> None:
+    def _append(self, event: AuditEvent, *, now: datetime, beside: Callable[[Session], None] = lambda _: None) -> None:
+        """Make a record durable, with what `beside` writes in the same transaction."""
         try:
             with self.database.writing() as session:
                 head = ledger.append(session, event, now=now)
+                beside(session)
             if head.sequence % ANCHOR_EVERY == 0:
                 self.lookup.keyring.anchor(head, now=now)
         except AuditError:

@@ -1,5 +1,6 @@
 """The routes of retrieval and of health: each authenticates, then reads, then asks the gateway."""
 
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Protocol
@@ -9,9 +10,17 @@ from fastapi import APIRouter, Depends, Request, Response
 from gateway import schemas
 from gateway.answer import Answer, RetrievalRequest, VisibleSource
 from gateway.limits import Pool
+from gateway.operate.changing import KEY
 from gateway.problems import problem
+from gateway.requests import read_key
 from gateway.routing import JSON, Verified, Verifier, add_get, check_media_type, problems
 from policies.model import Caller
+
+_KEY = KEY | {
+    "required": False,
+    "description": f"{KEY['description']} With it, a request that is sent again is answered afresh, and waits for a "
+    "person once.",
+}
 
 
 class Gateway(Verifier, Protocol):
@@ -49,6 +58,9 @@ def build(gateway: Gateway, *, verified: Verified, retrievals: Pool, checks: Poo
         """
         check_media_type(request)
         wanted = schemas.read_request(await request.body())
+        keys = request.headers.getlist("idempotency-key")
+        if keys:
+            wanted = replace(wanted, key=read_key(keys))
         request_id: str = request.state.request_id
         answer = await retrievals.run(partial(gateway.retrieve, caller, wanted, request_id=request_id))
         return Response(schemas.render_answer(answer, request_id), media_type=JSON)
@@ -82,6 +94,7 @@ def build(gateway: Gateway, *, verified: Verified, retrievals: Pool, checks: Poo
         methods=["POST"],
         response_model=schemas.AnswerBody,
         responses=problems(
+            HTTPStatus.BAD_REQUEST,
             HTTPStatus.UNAUTHORIZED,
             HTTPStatus.REQUEST_TIMEOUT,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -89,7 +102,7 @@ def build(gateway: Gateway, *, verified: Verified, retrievals: Pool, checks: Poo
             HTTPStatus.UNPROCESSABLE_ENTITY,
             HTTPStatus.SERVICE_UNAVAILABLE,
         ),
-        openapi_extra={"requestBody": body},
+        openapi_extra={"parameters": [_KEY], "requestBody": body},
     )
     add_get(
         router,

@@ -26,6 +26,7 @@ from policies.manifest.scalars import (
     Retained,
     Share,
     Slugs,
+    Switch,
     Text,
 )
 
@@ -202,10 +203,16 @@ class Redaction(Clause):
 
 
 class Guardrail(Clause):
-    """How often an answer may rest on passages that do not hold it. `delta` is read by nothing yet."""
+    """How often an answer may rest on passages that do not hold it, and what people are asked to look at."""
 
     max_risk: Share = Field(default=0.10, gt=0, lt=1, examples=[0.1])
+    """The share of answers, at most, whose passages do not hold what was asked for."""
     delta: Share = Field(default=0.10, gt=0, lt=1, examples=[0.1])
+    """How likely it may be that a certificate of that is wrong."""
+    review_share: Share = Field(default=0.02, examples=[0.02])
+    """The share of answers not handed off that a person is asked to review, drawn at random."""
+    keep_query: Switch = Field(default=False, examples=["off"])
+    """Whether a reviewer sees the question: redacted, sealed, and for no longer than the documents or 90 days."""
 
 
 class Contract(Clause):

@@ -283,6 +283,8 @@ def _guardrails(known: Known) -> list[tuple[str, str]]:
             "On labelled questions at most this share of answers rests on passages that do not hold them",
             f"{clause.max_risk:g}",
         ),
+        ("Share of the other answers that a person is asked to review", f"{clause.review_share:g}"),
+        ("Questions are kept for reviewers", "redacted" if clause.keep_query else "no"),
         ("Redaction", redaction(source.policy, "en")),
         ("Reversal of pseudonyms", vault(source.policy, "en")),
         ("A sync that would lose more than this share stops", f"{source.limits.max_deletes:g}"),

@@ -402,7 +402,7 @@ def test_beyond_the_queue_a_request_is_told_to_come_back() -> None:
 def test_the_schema_says_what_bodies_hold_and_what_problems_look_like(desk: Desk) -> None:
     document = desk.client.get("/openapi.json").json()
     retrieve = document["paths"]["/v1/retrieve"]["post"]
-    assert set(retrieve["responses"]) == {"200", "401", "408", "413", "415", "422", "503"}
+    assert set(retrieve["responses"]) == {"200", "400", "401", "408", "413", "415", "422", "503"}
     for status, response in retrieve["responses"].items():
         assert list(response["content"]) == ["application/json" if status == "200" else "application/problem+json"]
     schema = retrieve["requestBody"]["content"]["application/json"]["schema"]

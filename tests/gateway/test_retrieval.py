@@ -1,4 +1,6 @@
+import itertools
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -60,6 +62,7 @@ def who(*groups: str, **changes: object) -> Caller:
 
 
 STAFF, BOARD = who("staff"), who("board")
+_REQUESTS = itertools.count(2)
 REQUEST = RetrievalRequest(query="annual leave days", purpose=PURPOSE, sources=None, k=10, conversation=None)
 
 
@@ -90,7 +93,7 @@ def apply(bench: Bench, *swaps: tuple[str, str]) -> Source:
 
 
 def ask(bench: Bench, caller: Caller, request: RetrievalRequest = REQUEST, *, node: Node = NODE) -> Answer:
-    return retrieval(bench, node=node).retrieve(caller, request, request_id="r1")
+    return retrieval(bench, node=node).retrieve(caller, request, request_id=f"r{next(_REQUESTS)}")
 
 
 def cited(bench: Bench, answer: Answer) -> set[str]:
@@ -203,7 +206,7 @@ def test_every_denial_is_the_same_answer_and_the_audit_knows_why(
     record = bench.audit()[-1]
     assert record.action == Action.RETRIEVED
     assert f'"denied":[{chr(34) + denied + chr(34) if denied else ""}]' in record.detail
-    assert record.objects == '["r1"]'
+    assert re.fullmatch(r'\["r\d+"\]', record.objects)
 
 
 def test_names_that_are_no_sources_are_counted_in_the_audit_and_not_repeated(bench: Bench) -> None:
@@ -422,7 +425,9 @@ def test_the_record_of_an_answer_names_what_was_shown_and_no_words(bench: Bench)
     record = bench.audit()[-1]
     shown = [passage.document for passage in answer.passages]
     assert record.actor == "caller:ann"
-    assert record.objects == '["r1",' + ",".join(f'"{document}"' for document in shown) + "]"
+    request_id, *named = json.loads(record.objects)
+    assert re.fullmatch(r"r\d+", request_id)
+    assert named == shown
     for part in (
         '"agent":"bot-7"',
         '"credential":"key:k1"',
@@ -492,7 +497,7 @@ def test_what_another_process_revokes_is_gone_with_the_next_call(bench: Bench) -
     serving = retrieval(bench)
 
     def seen() -> set[str]:
-        return cited(bench, serving.retrieve(STAFF, REQUEST, request_id="r1"))
+        return cited(bench, serving.retrieve(STAFF, REQUEST, request_id=f"r{next(_REQUESTS)}"))
 
     assert f"{HR}:leave.md" in seen()
     with opened(bench.home.root, now=NOW, first_id=500) as other:

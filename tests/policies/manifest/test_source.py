@@ -33,6 +33,7 @@ def test_a_manifest_is_read_as_written() -> None:
     assert policy.access.max_age == timedelta(minutes=15)
     assert (policy.redaction.profile, policy.redaction.languages) == ("balanced", ("en", "fr"))
     assert (policy.guardrail.max_risk, policy.guardrail.delta) == (0.05, 0.10)
+    assert (policy.guardrail.review_share, policy.guardrail.keep_query) == (0.02, False)
     assert (policy.contract.processor_agreement, policy.contract.dpia) == ("DPA-2026-007", "DPIA-2026-003")
     assert (read.limits.max_deletes, read.limits.max_document_bytes) == (0.5, 52_428_800)
 
