@@ -15,6 +15,7 @@ from gateway.limits import BODY_TIMEOUT_S, MAX_BODY_BYTES, BodyLimit, Pool
 from gateway.operate import routes as operating
 from gateway.operate.desk import Desk
 from gateway.problems import MEDIA_TYPE, Shield, of_http_exception
+from gateway.review import routes as reviewing
 from gateway.routes import Gateway
 from gateway.routing import JSON, authentication
 from gateway.schemas import answer_examples
@@ -43,7 +44,8 @@ class Api(FastAPI):
                     if int(status) >= HTTPStatus.BAD_REQUEST and JSON in response["content"]:
                         response["content"][MEDIA_TYPE] = response["content"].pop(JSON)
         # Added here, because FastAPI drops what is null from the examples it is given.
-        for path, status, examples in (("/v1/retrieve", "200", answer_examples()), *operating.examples()):
+        retrieved = ("/v1/retrieve", "200", answer_examples())
+        for path, status, examples in (retrieved, *operating.examples(), *reviewing.examples()):
             document["paths"][path]["post"]["responses"][status]["content"][JSON]["examples"] = examples
         return document
 
@@ -80,6 +82,7 @@ def create_app(
     verified = authentication(gateway, verifications)
     app.include_router(routes.build(gateway, verified=verified, retrievals=retrievals, checks=verifications))
     app.include_router(operating.build(desk, verified=verified, pool=operations))
+    app.include_router(reviewing.build(desk, verified=verified, pool=operations))
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, timeout_s=BODY_TIMEOUT_S)
     app.add_middleware(Shield, new_request_id=new_request_id)
     return app

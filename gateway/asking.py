@@ -56,7 +56,7 @@ def keep(
         request=request_id,
         source=source.name,
         asked_at=now,
-        subject=caller.subject,
+        subject=f"caller:{caller.subject}",
         agent=caller.agent.subject if caller.agent else None,
         scope=lead.opened.scope(),
         schema=SCHEMA,

@@ -61,7 +61,9 @@ class Explainer:
         found = catalog.documents(session, source.name).get(document) if document else None
         held = self._of_index(session, registered, document, found) if document else None
         # Of a document that is not there the rest of the chain would tell nothing.
-        known = _facts(self.keyring, registered, source, found) if found and held and held.code is None else None
+        known = (
+            document_facts(self.keyring, registered, source, found) if found and held and held.code is None else None
+        )
         shown = _shown_facts(source, caller, purpose, known, self.node)
         steps: list[Explained] = []
         for step in chain(caller=caller, purpose=purpose, source=source, document=known, node=self.node, now=now):
@@ -124,7 +126,8 @@ class Explainer:
         return held and document.state is DocumentState.INDEXED and document.id not in hidden(session, registered.name)
 
 
-def _facts(keyring: Keyring, registered: Registration, source: Source, document: Document) -> DocumentFacts:
+def document_facts(keyring: Keyring, registered: Registration, source: Source, document: Document) -> DocumentFacts:
+    """What a decision asks of a document, as it is now."""
     revision, restrictions = document.revision, orders.restrictions(keyring.database, registered.name)
     return DocumentFacts(
         access=dated(document.access, registered),

@@ -27,11 +27,12 @@ _BEARER = HTTPBearer(
 _PROBLEMS: Mapping[HTTPStatus, str] = {
     HTTPStatus.BAD_REQUEST: "The Idempotency-Key is missing, or is not one structured-field string.",
     HTTPStatus.UNAUTHORIZED: "No valid credential. The answer is the same whatever is wrong with it.",
-    HTTPStatus.FORBIDDEN: "The caller lacks the role that this needs. The answer is the same whatever is asked for.",
+    HTTPStatus.FORBIDDEN: "The caller lacks the role that this needs, whatever is asked for; or reviews an answer that "
+    "it got itself.",
     HTTPStatus.NOT_FOUND: "What the path or the body names is not there.",
     HTTPStatus.REQUEST_TIMEOUT: "The body did not arrive in time.",
-    HTTPStatus.CONFLICT: "A job or a standing order is in the way, or the first request with this Idempotency-Key is "
-    "being served.",
+    HTTPStatus.CONFLICT: "A job, a standing order, another reviewer or what that one said is in the way, or the first "
+    "request with this Idempotency-Key is being served.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than 1,000,000 bytes.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not declared as application/json.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The request is not strict JSON, or a field is not as it must be.",

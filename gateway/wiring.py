@@ -21,6 +21,8 @@ from gateway.keys import ApiKeyRow
 from gateway.lookup import Lookup
 from gateway.requests import RequestRow
 from gateway.retrieval import Retrieval
+from gateway.review.desk import ReviewDesk
+from gateway.review.sight import Sight
 from gateway.settings import Settings
 from gateway.tokens import Tokens
 from indexer import catalog, custody, embed, installation, kms, mirror, ocr, parse, redact, room, sync, upkeep
@@ -184,6 +186,14 @@ class Installation:
 
     def _tick_id(self, kind: JobKind, source: SourceName, at: datetime) -> JobId:
         return JobId(self.keyring.fingerprint("schedule", kind, source, at.isoformat()))
+
+    def sight(self) -> Sight:
+        """What reviewers may see."""
+        return Sight(home=self.home, keyring=self.keyring, node=self.node)
+
+    def review(self) -> ReviewDesk:
+        """Where reviewers ask."""
+        return ReviewDesk(database=self.database, keyring=self.keyring, sight=self.sight(), clock=clock)
 
     def lookup(self) -> Lookup:
         """What searches sources."""

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, insert, select, update
 from sqlmodel import Session, SQLModel
 
 from indexer.database import MAX_VARIABLES, batched
 from indexer.keyring import Keyring
 from indexer.seal import Key, seal, unseal
 from indexer.tables import AskedRow
+from policies.manifest import Source
 from policies.model import SourceName, Verdict
 from policies.retention import Period, due
 
@@ -96,10 +97,15 @@ def kept_from(period: Period, now: datetime) -> datetime:
     return end
 
 
-def forget(session: Session, source: SourceName, *, before: datetime) -> int:
-    """Delete the questions of a source asked before an instant, with their labels and hand-offs; how many."""
-    old = (_ASKED.c.source == source) & (_ASKED.c.asked_at < before.isoformat())
-    return session.connection().execute(delete(_ASKED).where(old)).rowcount
+def expire(session: Session, source: Source, now: datetime) -> int:
+    """Delete the questions of a source that are kept no longer, with their labels and hand-offs; how many."""
+    return session.connection().execute(delete(_ASKED).where(_is_old(source, now))).rowcount
+
+
+def has_expired(session: Session, source: Source, now: datetime) -> bool:
+    """Whether `expire` would delete anything."""
+    old = select(_ASKED.c.id).where(_is_old(source, now)).limit(1)
+    return session.connection().execute(old).first() is not None
 
 
 def sealed_of(session: Session, source: SourceName) -> dict[str, bytes]:
@@ -155,6 +161,11 @@ def asked_of(row: Row[Any]) -> Asked:
 def numbers(features: str) -> tuple[float, ...]:
     """Features as they are stored."""
     return tuple(json.loads(features))
+
+
+def _is_old(source: Source, now: datetime) -> ColumnElement[bool]:
+    start = kept_from(source.policy.retention.period, now)
+    return and_(_ASKED.c.source == source.name, _ASKED.c.asked_at < start.isoformat())
 
 
 def _values(asked: Asked) -> dict[str, object]:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from sqlalchemy import delete, select, update
 from sqlmodel import Session, SQLModel
 
-from indexer import catalog, custody, joblog, orders, revisions, room
+from indexer import catalog, custody, joblog, orders, revisions, room, wordings
 from indexer.build import collect
 from indexer.dues import Planner, plan, plan_erasure
 from indexer.generation import Generation
@@ -121,6 +121,7 @@ def carry_out(workshop: Workshop, source: Source, planner: Planner, *, actor: st
         IntegrityError: deleted bytes were found in a file. And what the planner raises.
     """
     with room.found(workshop.home):
+        wordings.expire(workshop, source)
         _settle_planned(workshop, source, actor=actor)
         with workshop.database.reading() as session:
             unfinished = _unfinished(session, source.name)
@@ -251,10 +252,13 @@ def _carry_on(workshop: Workshop, source: Source, purge_id: str, *, actor: str) 
         return None
     with workshop.database.reading() as session:
         _check_unprotected(workshop, source, task, session)
+    if task.kind is PurgeKind.ERASURE:
+        # While the documents can be opened: afterwards nobody could tell who they were about.
+        wordings.forget_like(workshop, source, task.keys)
     # Publishing deletes the rows and destroys their keys; the checkpoint takes them out of the database's files. Again
     # where that was done before: a hold that has ended since kept some of them then.
     _publish(workshop, source, actor=actor)
-    workshop.database.checkpoint(DocumentRow, RevisionRow, PassageRow, ListedRow)
+    workshop.database.checkpoint(DocumentRow, RevisionRow, PassageRow, ListedRow, *wordings.TABLES)
     with workshop.database.writing() as session:
         _check_unprotected(workshop, source, task, session)
         _move(session, purge_id, Step.PUBLISHED)

@@ -71,13 +71,21 @@ def is_drawn(keyring: Keyring, request: str, share: float) -> bool:
 
 def queue(session: Session, keyring: Keyring, asked: Asked, kind: HandoffKind) -> None:
     """Have a person look at an answer. Where the request is one sent again, what waits for it already is kept."""
-    connection = session.connection()
     if asked.again is not None:
         before = select(_HANDOFF.c.id).join(_ASKED, _ASKED.c.id == _HANDOFF.c.request)
-        if connection.execute(before.where(_ASKED.c.again == asked.again)).first() is not None:
+        if session.connection().execute(before.where(_ASKED.c.again == asked.again)).first() is not None:
             return
-    values = {"id": keyring.fingerprint("handoff", asked.request), "request": asked.request}
-    connection.execute(insert(_HANDOFF).values(**values, kind=kind.value, state=HandoffState.WAITING.value))
+    _insert(session, keyring, asked, kind)
+
+
+def contest(session: Session, keyring: Keyring, asked: Asked) -> None:
+    """Have a person look at an answer of which people say different things, again where one did before."""
+    before = of_request(session, asked.request)
+    if before is None:
+        _insert(session, keyring, asked, HandoffKind.CONTRADICTED)
+    elif before.state is HandoffState.RESOLVED:
+        anew = {"claimed_by": None, "claimed_at": None, "resolved_by": None, "resolved_at": None}
+        _set(session, before.id, state=HandoffState.WAITING.value, **anew)
 
 
 def find(session: Session, handoff: HandoffId) -> Handoff | None:
@@ -113,7 +121,13 @@ def resolve(session: Session, handoff: HandoffId, *, by: str, now: datetime) -> 
     _set(session, handoff, state=HandoffState.RESOLVED.value, resolved_by=by, resolved_at=now.isoformat())
 
 
-def _set(session: Session, handoff: HandoffId, **values: str) -> None:
+def _insert(session: Session, keyring: Keyring, asked: Asked, kind: HandoffKind) -> None:
+    values = {"id": keyring.fingerprint("handoff", asked.request), "request": asked.request}
+    waiting = HandoffState.WAITING.value
+    session.connection().execute(insert(_HANDOFF).values(**values, kind=kind.value, state=waiting))
+
+
+def _set(session: Session, handoff: HandoffId, **values: str | None) -> None:
     session.connection().execute(update(_HANDOFF).where(_HANDOFF.c.id == handoff).values(**values))
 
 

@@ -13,14 +13,16 @@ from sqlalchemy import Row, bindparam, select
 from sqlmodel import Session, SQLModel
 
 from indexer.asked import numbers
+from indexer.handoffs import HandoffKind
 from indexer.tables import AskedRow, HandoffRow, LabelRow
 from policies.model import DocumentId, SourceName
 
 _ASKED, _LABEL, _HANDOFF = (
     SQLModel.metadata.tables[str(row.__tablename__)] for row in (AskedRow, LabelRow, HandoffRow)
 )
+_ASKED_FOR = frozenset({HandoffKind.HANDOFF.value, HandoffKind.REVIEW.value})
 _LABELLED = (
-    select(_LABEL, _ASKED, _HANDOFF.c.id.label("waited"))
+    select(_LABEL, _ASKED, _HANDOFF.c.kind.label("queued_as"))
     .join(_ASKED, _ASKED.c.id == _LABEL.c.request)
     .outerjoin(_HANDOFF, _HANDOFF.c.request == _LABEL.c.request)
     .where(_ASKED.c.source == bindparam("source"), _ASKED.c.features.is_not(None))
@@ -119,7 +121,7 @@ def _settled(rows: list[Row[Any]]) -> Labelled | None:
         scope=row.scope,
         sufficient=last.sufficient,
         answerable=answerable is not False,
-        propensity=1.0 if row.waited is None else row.propensity,
+        propensity=row.propensity if row.queued_as in _ASKED_FOR else 1.0,
         labelled_at=last.labelled_at,
     )
 

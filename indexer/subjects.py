@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from indexer import catalog, revisions
+from indexer import catalog, revisions, wordings
 from indexer.content import open_description, open_text
 from indexer.recognisers import ENTITIES
 from indexer.recognisers.canonical import canonical
@@ -83,6 +83,18 @@ def find(
     with workshop.database.writing() as session:
         ledger.append(session, event, now=workshop.clock())
     return mentions
+
+
+def forget_questions(workshop: Workshop, source: Source, values: Sequence[str], *, reference: str, actor: str) -> int:
+    """Delete the kept words of questions in which one of these values stands, as `find` looks for it; how many.
+
+    That is on record, with the reference and never with what was looked for. Raises as `find` does.
+    """
+    told = check_reference(reference, "reference of the request")
+    pattern = _pattern(workshop, source, values)
+    forgotten = wordings.forget(workshop, source, lambda query: pattern.search(_folded(query)) is not None)
+    workshop.record(source, actor, Action.QUESTIONS_FORGOTTEN, {"reference": told, "questions": forgotten})
+    return forgotten
 
 
 def _pattern(workshop: Workshop, source: Source, values: Sequence[str]) -> re.Pattern[str]:

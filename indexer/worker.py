@@ -15,7 +15,7 @@ from typing import Final, Self, TypeVar
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
 from connectors.patience import patiently
-from indexer import catalog, joblog
+from indexer import asked, catalog, joblog
 from indexer.durable import Executor, step
 from indexer.joblog import OPEN, UNDER_WAY, Job, JobId, JobKind, JobState, Options
 from indexer.jobs import CONTENT, PERMISSIONS, Jobs
@@ -312,6 +312,8 @@ class Worker:
     def _prune(self) -> None:
         with self.jobs.database.writing() as session:
             ids = joblog.forget_ended(session, before=self.jobs.clock() - KEPT)
+            for held in catalog.registrations(session):
+                asked.expire(session, parse(held.manifest, path="catalog"), self.jobs.clock())
         if ids:
             self.jobs.queues.forget(ids)
 

@@ -16,6 +16,7 @@ from gateway.cli import (
     erasures,
     explaining,
     exports,
+    handoffs,
     homes,
     jobs,
     keyring,
@@ -72,6 +73,10 @@ GROUPS: Final[Mapping[str, tuple[str, Mapping[str, Callable[..., None]]]]] = {
         "The keys that everything is sealed with.",
         {"rotate": keyring.rotate},
     ),
+    "handoff": (
+        "Answers that wait for a person: handed off, or drawn for review.",
+        {"list": handoffs.list_handoffs, "claim": handoffs.claim, "resolve": handoffs.resolve},
+    ),
     "jobs": (
         "Work on sources: asked for, running or ended.",
         {
@@ -112,6 +117,7 @@ def build() -> typer.Typer:
         ("calibrate", calibration.calibrate),
         ("serve", serving.serve),
         ("query", serving.query),
+        ("feedback", handoffs.feedback),
         ("explain", explaining.explain),
         ("redact", redacting.redact),
         ("reveal", revealing.reveal),

@@ -58,8 +58,8 @@ def find(
     Example: [bold]penstock erase find handbook --subject jane@example.com --reference DSR-2026-031[/bold]
     """
     with installation(home) as opened:
-        registered = _registered(opened, source)
-        found = _mentions(opened, registered, subject or [], reference, person(opened, key))
+        registered, actor = _registered(opened, source), person(opened, key)
+        found = _mentions(opened, registered, _values(subject or []), reference, actor)
         names = _names(opened, registered, [mention.document for mention in found])
     if as_json:
         rows = (
@@ -102,20 +102,25 @@ def run(  # noqa: PLR0913 - every option of a command is an argument
     Example: [bold]penstock erase run handbook --document people/file.md --reference DSR-2026-031 --ground
     withdrawn_consent[/bold]
     """
-    from indexer import erase
+    from indexer import erase, subjects
     from policies.purge import ErasureRequest
 
     with installation(home, deleting=True) as opened:
         check_folder(receipt_dir, opened.home.root)
         registered, actor = _registered(opened, source), person(opened, key)
         ids = set(document_ids(opened, registered.name, document or []))
-        if subject:
-            ids |= {one.document for one in _mentions(opened, registered, subject, reference, actor)}
+        values = _values(subject) if subject else []
+        if values:
+            ids |= {one.document for one in _mentions(opened, registered, values, reference, actor)}
         request = ErasureRequest(documents=frozenset(ids), reference=reference, ground=ground)
         request.check()
         for document_id, name in sorted(_names(opened, registered, sorted(ids)).items(), key=lambda one: one[::-1]):
             say(f"  {name or document_id}")
         confirm(f"Erase {len(ids)} documents of {source} for good?", yes=yes)
+        if values:
+            about = described(registered)
+            forgotten = subjects.forget_questions(opened.workshop(), about, values, reference=reference, actor=actor)
+            say(f"{source}: the words of {forgotten} kept questions that mention the person are deleted.")
         signed = erase.erase(opened.workshop(), described(registered), request, actor=actor)
     give(signed, receipt_dir, as_json=as_json)
 
@@ -187,16 +192,20 @@ def _registered(opened: "Installation", source: str) -> "Registration":
 
 
 def _mentions(
-    opened: "Installation", registered: "Registration", given: "Sequence[str]", reference: str, actor: str
+    opened: "Installation", registered: "Registration", values: "Sequence[str]", reference: str, actor: str
 ) -> "tuple[Mention, ...]":
     from indexer import subjects
 
+    return subjects.find(opened.workshop(), described(registered), values, reference=reference, actor=actor)
+
+
+def _values(given: "Sequence[str]") -> list[str]:
     values = [value for value in given if value != "-"]
     if len(values) < len(given):
         values += [line.strip() for line in sys.stdin if line.strip()]
     if not values:
         raise RefusedError("It must be clear who is meant.", mend="Give a --subject.")
-    return subjects.find(opened.workshop(), described(registered), values, reference=reference, actor=actor)
+    return values
 
 
 def _names(opened: "Installation", registered: "Registration", ids: "Sequence[DocumentId]") -> dict[DocumentId, str]:

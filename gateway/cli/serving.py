@@ -50,7 +50,14 @@ def serve(
         retrieval = opened.retrieval()
         _check_indexes(opened, retrieval)
         _warm(retrieval)
-        desk = Desk(database=opened.database, keyring=opened.keyring, jobs=opened.jobs(), clock=clock, new_id=new_id)
+        desk = Desk(
+            database=opened.database,
+            keyring=opened.keyring,
+            sight=opened.sight(),
+            jobs=opened.jobs(),
+            clock=clock,
+            new_id=new_id,
+        )
         app = create_app(
             retrieval,
             desk,

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from gateway.settings import from_environment
 from policies.errors import RefusedError
-from policies.model import Role
+from policies.model import Caller, Role
 
 if TYPE_CHECKING:
     from gateway.wiring import Installation
@@ -88,17 +88,26 @@ def person(opened: "Installation", key: str | None) -> str:
 
 def proven(opened: "Installation", key: str) -> str:
     """Whoever an API key proves, with the role privacy. Raises as `person` does."""
+    return f"caller:{holder(opened, key, Role.PRIVACY).subject}"
+
+
+def holder(opened: "Installation", key: str, role: Role) -> Caller:
+    """The caller that an API key proves, in the file of this name or on standard input, who has this role.
+
+    Raises:
+        UnauthenticatedError: the key proves nobody. RefusedError: it lacks the role.
+    """
     from gateway import keys
     from gateway.wiring import clock
 
     presented = sys.stdin.readline().strip() if key == "-" else _read_key(Path(key))
     with opened.database.reading() as session:
         caller = keys.find(session, presented, clock())
-    if Role.PRIVACY not in caller.roles:
+    if role not in caller.roles:
         raise RefusedError(
-            "This needs the role privacy.", mend="Use a key that has it: penstock key create --role privacy"
+            f"This needs the role {role}.", mend=f"Use a key that has it: penstock key create --role {role}"
         )
-    return f"caller:{caller.subject}"
+    return caller
 
 
 def _read_key(path: Path) -> str:

@@ -17,6 +17,7 @@ from gateway.operate.once import Answered, Once, busy
 from gateway.operate.schemas import render_job
 from gateway.problems import BusyError, ForbiddenError, JobConflictError, NotFoundError
 from gateway.requests import Claimed, Reply
+from gateway.review.sight import Sight
 from indexer import catalog, joblog
 from indexer.database import Database
 from indexer.joblog import OPEN, Job, JobId, JobKind, JobState, Options
@@ -95,10 +96,14 @@ def check_role(caller: Caller, *roles: Role) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """Where operators ask. `clock` gives the present (UTC, aware), `new_id` a fresh random id."""
+    """Where operators ask. `clock` gives the present (UTC, aware), `new_id` a fresh random id.
+
+    `sight` knows what reviewers may see.
+    """
 
     database: Database
     keyring: Keyring
+    sight: Sight
     jobs: Jobs
     clock: Callable[[], datetime]
     new_id: Callable[[], str]

@@ -302,6 +302,7 @@ def _serve(folder: Path, port: int) -> None:
         desk = Desk(
             database=installation.database,
             keyring=installation.keyring,
+            sight=installation.sight(),
             jobs=installation.jobs(),
             clock=clock,
             new_id=new_id,

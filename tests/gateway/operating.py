@@ -9,6 +9,7 @@ from datetime import datetime
 from starlette.testclient import TestClient
 
 from gateway.operate.desk import Desk
+from gateway.review.sight import Sight
 from indexer import joblog
 from indexer.database import Database
 from indexer.joblog import OPEN, Job, JobId, JobKind, JobState, Options
@@ -117,7 +118,10 @@ def desk_over(bench: Bench, jobs: FakeJobs) -> Desk:
         with lock:
             return f"{next(numbers):024x}"
 
-    return Desk(database=bench.database, keyring=bench.keyring, jobs=jobs, clock=bench.clock, new_id=new_id)
+    sight = Sight(home=bench.home, keyring=bench.keyring, node=bench.workshop.node)
+    return Desk(
+        database=bench.database, keyring=bench.keyring, sight=sight, jobs=jobs, clock=bench.clock, new_id=new_id
+    )
 
 
 def office_over(bench: Bench) -> Office:

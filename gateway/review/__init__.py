@@ -1,0 +1,1 @@
+"""What people say of answers: labels of any, and the queue of those that wait for a person."""
