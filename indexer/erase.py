@@ -252,9 +252,6 @@ def _carry_on(workshop: Workshop, source: Source, purge_id: str, *, actor: str) 
         return None
     with workshop.database.reading() as session:
         _check_unprotected(workshop, source, task, session)
-    if task.kind is PurgeKind.ERASURE:
-        # While the documents can be opened: afterwards nobody could tell who they were about.
-        wordings.forget_like(workshop, source, task.keys)
     # Publishing deletes the rows and destroys their keys; the checkpoint takes them out of the database's files. Again
     # where that was done before: a hold that has ended since kept some of them then.
     _publish(workshop, source, actor=actor)
@@ -279,6 +276,9 @@ def _publish(workshop: Workshop, source: Source, *, actor: str) -> None:
 
 
 def _tombstone(workshop: Workshop, source: Source, purge_id: str, task: _Task, *, actor: str) -> None:
+    if task.kind == PurgeKind.ERASURE:
+        # While the documents can be opened: afterwards nobody could tell who they were about.
+        wordings.forget_like(workshop, source, task.keys)
     now = workshop.clock()
     event = AuditEvent(
         actor=actor,

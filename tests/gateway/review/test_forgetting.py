@@ -1,0 +1,83 @@
+"""When the words of questions go: with whom they are about, and in time."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from gateway.answer import RetrievalRequest
+from indexer import erase, wordings
+from indexer.keyring import KeyId
+from indexer.tables import AskedRow
+from policies.model import Action
+from policies.purge import ErasureRequest
+from tests.gateway.reviewing import KEPT, House, fill, house_over
+from tests.indexer.workbench import ACTOR, Bench, text
+
+PERSON = "zed7@example.org"
+
+
+@pytest.fixture
+def house(bench: Bench) -> Iterator[House]:
+    """Asked three things, of which one names the person of one document."""
+    source = fill(bench, KEPT)
+    bench.origin.files["case.md"] = replace(text("A case", f"It is of {PERSON}."), modified=bench.clock())
+    bench.sync(source)
+    with house_over(bench) as made:
+        for query in (f"the case of {PERSON}", "the case of zed9@example.org", "the case"):
+            made.ask(query=query)
+        yield made
+
+
+def words_kept(house: House) -> list[bool]:
+    return [row["sealed"] is not None for row in house.rows(AskedRow)]
+
+
+def test_the_words_about_a_person_go_with_the_documents_that_are_erased(house: House) -> None:
+    bench, source = house.bench, house.bench.apply(KEPT)
+    request = ErasureRequest(
+        documents=frozenset({bench.id(source, "case.md")}), reference="DSR-1", ground="withdrawn_consent"
+    )
+    erase.erase(bench.workshop, source, request, actor=ACTOR)
+    assert words_kept(house) == [False, True, True]
+    assert [held["query"] is None for held in house.handoffs("rita")] == [True, False, False]
+    # What it was made of stays, so that its label counts.
+    assert all(row["features"] for row in house.rows(AskedRow))
+
+
+def test_a_document_that_holds_no_pseudonym_takes_no_words_along(house: House) -> None:
+    bench, source = house.bench, house.bench.apply(KEPT)
+    request = ErasureRequest(
+        documents=frozenset({bench.id(source, "leave.md")}), reference="DSR-1", ground="withdrawn_consent"
+    )
+    erase.erase(bench.workshop, source, request, actor=ACTOR)
+    assert words_kept(house) == [True, True, True]
+    assert wordings.forget_like(bench.workshop, source, [KeyId("unknown")]) == 0
+
+
+def test_a_purge_by_time_takes_no_words_of_living_documents(house: House) -> None:
+    house.bench.clock.forward(timedelta(days=89))
+    erase.purge(house.bench.workshop, house.bench.apply(KEPT), actor=ACTOR)
+    assert words_kept(house) == [True, True, True]
+    house.bench.clock.forward(timedelta(days=1, minutes=1))
+    erase.purge(house.bench.workshop, house.bench.apply(KEPT), actor=ACTOR)
+    assert words_kept(house) == []
+
+
+def test_what_switching_keep_query_off_leaves_is_what_was_kept_before(house: House) -> None:
+    house.bench.apply()
+    house.ask(query="the case again")
+    assert words_kept(house) == [True, True, True, False]
+
+
+def test_a_record_names_a_request_and_none_of_its_words(house: House) -> None:
+    (record,) = [one for one in house.bench.audit() if one.action == Action.RETRIEVED][:1]
+    assert "case" not in record.detail
+    assert json.loads(record.objects)[0] == house.rows(AskedRow)[0]["id"]
+
+
+def test_a_request_does_not_show_its_key() -> None:
+    request = RetrievalRequest(query="q", purpose="p", sources=None, k=1, conversation=None, key="sesame")
+    assert "sesame" not in repr(request)
