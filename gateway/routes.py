@@ -18,8 +18,9 @@ from policies.model import Caller
 
 _KEY = KEY | {
     "required": False,
-    "description": f"{KEY['description']} With it, a request that is sent again is answered afresh, and waits for a "
-    "person once.",
+    "description": "One string in double quotes (draft-ietf-httpapi-idempotency-key-header-07) of 1 to 255 printable "
+    "ASCII characters: the same when a request is sent again. It is answered afresh each time, and waits for a person "
+    "once.",
 }
 
 

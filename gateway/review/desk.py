@@ -156,10 +156,7 @@ class ReviewDesk:
         with self.database.writing() as session:
             held, source = self._open(session, reviewer, handoff, now)
             if held.state is HandoffState.RESOLVED:
-                raise TakenError(
-                    "The hand-off is resolved.",
-                    mend="Take another: GET /v1/handoffs?state=waiting, penstock handoff list --state waiting",
-                )
+                raise _resolved()
             handoffs.claim(session, handoff, by=reviewer.actor, now=now)
             self._record(session, reviewer, Action.HANDOFF_CLAIMED, source, held, {}, now)
             return self._held(session, handoff)
@@ -176,6 +173,8 @@ class ReviewDesk:
         now = self.clock()
         with self.database.writing() as session:
             held, source = self._open(session, reviewer, handoff, now)
+            if held.resolved_by not in {None, reviewer.actor}:
+                raise _resolved()
             given = labels.of(session, held.asked.request)
             if labels.contradict(given) and any(label.by == reviewer.actor for label in given):
                 raise ContradictedError(
@@ -310,6 +309,13 @@ class ReviewDesk:
             detail=_standing(reviewer, detail),
         )
         ledger.append(session, event, now=now)
+
+
+def _resolved() -> TakenError:
+    return TakenError(
+        "The hand-off is resolved.",
+        mend="Take another: GET /v1/handoffs?state=waiting, penstock handoff list --state waiting",
+    )
 
 
 def _standing(reviewer: Reviewer, detail: Detail) -> Detail:

@@ -1,6 +1,7 @@
 """When the words of questions go: with whom they are about, and in time."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from indexer.tables import AskedRow
 from policies.model import Action
 from policies.purge import ErasureRequest
 from tests.gateway.reviewing import KEPT, House, fill, house_over
+from tests.indexer.test_jobs import jobs_of, serving, worker_of
 from tests.indexer.workbench import ACTOR, Bench, text
 
 PERSON = "zed7@example.org"
@@ -81,3 +83,19 @@ def test_a_record_names_a_request_and_none_of_its_words(house: House) -> None:
 def test_a_request_does_not_show_its_key() -> None:
     request = RetrievalRequest(query="q", purpose="p", sources=None, k=1, conversation=None, key="sesame")
     assert "sesame" not in repr(request)
+
+
+def test_a_worker_deletes_what_was_asked_too_long_ago(bench: Bench) -> None:
+    unscheduled = ('schedule: {sync: "*/15 * * * *"}\n', "")
+    source = fill(bench, KEPT, unscheduled)
+    with house_over(bench) as house:
+        house.ask()
+        bench.clock.forward(timedelta(days=90, minutes=1))
+        house.ask()
+        (_, young) = house.rows(AskedRow)
+        with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker, serving(worker):
+            deadline = time.monotonic() + 20
+            while len(house.rows(AskedRow)) > 1:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert house.rows(AskedRow) == [young]

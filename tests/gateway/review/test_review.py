@@ -9,6 +9,8 @@ import pytest
 from sqlalchemy import text as sql
 
 from gateway.confidence import FEATURES
+from gateway.review.routes import CLAIM, FEEDBACK, HANDOFFS, RESOLVE
+from gateway.review.schemas import FeedbackGivenBody, HandoffsBody, StandingBody
 from indexer import asked, erase, handoffs, labels
 from indexer.keyring import Keyring
 from indexer.labels import Labelled
@@ -316,6 +318,15 @@ def test_a_claim_keeps_others_out_for_a_day(house: House) -> None:
     assert problem(house.resolve("rita", held, sufficient=False, answerable=True)) == (409, "handoff_taken")
 
 
+def test_what_one_resolved_unclaimed_another_does_not_resolve(house: House) -> None:
+    house.ask()
+    held = waiting(house)["id"]
+    for sufficient in (True, False):
+        assert house.resolve("rita", held, sufficient=sufficient, answerable=True).status_code == 200
+    assert problem(house.resolve("rolf", held, sufficient=True, answerable=True)) == (409, "handoff_taken")
+    assert [label.sufficient for label in labelled(house)] == [False]
+
+
 def test_what_is_sent_again_with_its_key_happens_once(house: House) -> None:
     request = house.ask()["request_id"]
     body = {"request_id": request, "sufficient": False, "answerable": True}
@@ -334,7 +345,7 @@ def test_what_is_sent_again_with_its_key_happens_once(house: House) -> None:
 
 
 def test_feedback_that_is_not_in_order_is_refused(house: House) -> None:
-    for body in (
+    bodies: tuple[object, ...] = (
         {},
         [],
         {"request_id": "x"},
@@ -345,7 +356,8 @@ def test_feedback_that_is_not_in_order_is_refused(house: House) -> None:
         {"request_id": "ü", "sufficient": True},
         {"request_id": "x", "sufficient": True, "answerable": False},
         {"request_id": "x", "sufficient": True, "by": "somebody else"},
-    ):
+    )
+    for body in bodies:
         refused = house.post("rita", "/v1/feedback", body)
         assert problem(refused) == (422, "body_invalid"), body
         assert "somebody" not in refused.text
@@ -468,3 +480,29 @@ def test_confidences_are_those_of_one_source_since_an_instant(bench: Bench) -> N
 def test_each_source_seals_with_a_key_of_its_own(bench: Bench) -> None:
     keyring: Keyring = bench.keyring
     assert keyring.asked_key(HR) == keyring.asked_key(HR) != keyring.asked_key(SourceName("other"))
+
+
+def test_the_schema_describes_what_a_reviewer_sends_and_gets(house: House) -> None:
+    document = house.client.get("/openapi.json").json()
+    changing = {"200", "400", "401", "403", "404", "408", "409", "413", "415", "422", "429", "503"}
+    for path, model in (
+        (FEEDBACK, FeedbackGivenBody),
+        (CLAIM, StandingBody),
+        (RESOLVE, StandingBody),
+    ):
+        post = document["paths"][path]["post"]
+        assert set(post["responses"]) == changing
+        assert "Idempotency-Key" in {parameter["name"] for parameter in post["parameters"]}
+        assert post["requestBody"]["content"]["application/json"]["schema"]["additionalProperties"] is False
+        for example in post["responses"]["200"]["content"]["application/json"]["examples"].values():
+            model.model_validate_json(json.dumps(example["value"]))
+    listed = document["paths"][HANDOFFS]["get"]
+    assert [parameter["name"] for parameter in listed["parameters"]] == ["source", "state", "limit"]
+    (key,) = document["paths"]["/v1/retrieve"]["post"]["parameters"]
+    assert (key["name"], key["required"]) == ("Idempotency-Key", False)
+
+
+def test_what_is_listed_is_what_the_schema_says(house: House) -> None:
+    house.ask()
+    headers = {"authorization": f"Bearer {house.people['rita']}"}
+    HandoffsBody.model_validate_json(house.client.get("/v1/handoffs", headers=headers).content)
