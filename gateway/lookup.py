@@ -1,22 +1,26 @@
 """One question to one source: decide class by class, open what is permitted, redact the question, search within."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session
 
+from gateway.confidence import Makers
 from gateway.problems import RequestError
 from indexer import catalog, serving
 from indexer.analyse import analyser_version, terms
 from indexer.capitals import names
 from indexer.content import PassageText, open_text
-from indexer.embed import Embedder
+from indexer.database import Database
+from indexer.embed import Embedder, EmbedderIdentity
 from indexer.generation import Generation
 from indexer.keyring import Keyring
+from indexer.passages import splitter_version
 from indexer.redact import Redactor
 from indexer.rules import RedactionRules
 from indexer.seal import Key
@@ -28,6 +32,7 @@ from policies.errors import DependencyError, IntegrityError, QuarantineError, Re
 from policies.manifest import Source, parse
 from policies.model import Access, Caller, ClassId, DocumentId, Node, Permit, Reason, SourceName
 
+Unseen: TypeAlias = Callable[[Session, Database, SourceName], frozenset[DocumentId] | None]
 _MAY_PASS = frozenset({"redaction_timeout", "timeout", "crashed", "out_of_memory"})
 
 
@@ -97,9 +102,18 @@ class Lookup:
     node: Node
 
     def open(
-        self, session: Session, registered: catalog.Registration, caller: Caller, purpose: str, now: datetime
+        self,
+        session: Session,
+        registered: catalog.Registration,
+        caller: Caller,
+        purpose: str,
+        now: datetime,
+        *,
+        unseen: Unseen = serving.unseen,
     ) -> Opened | Reason:
         """The part of a source that this caller may search for this purpose now, or why there is none.
+
+        `unseen` tells which documents nobody may see.
 
         Raises:
             UnavailableError: the source's index cannot be searched, or was replaced meanwhile.
@@ -119,7 +133,7 @@ class Lookup:
         granted = tuple(decision for decision in decisions if isinstance(decision, Permit))
         if not granted:
             return next(decision.reason for decision in decisions if not isinstance(decision, Permit))
-        hidden = serving.unseen(session, self.keyring.database, source.name)
+        hidden = unseen(session, self.keyring.database, source.name)
         if hidden is None:
             return Reason.RESTRICTED
         find = partial(serving.entombed, session, self.keyring, generation)
@@ -157,6 +171,10 @@ class Lookup:
             names=names(wording, languages),
         )
         return search(opened.generation, query, within=opened.permits, hidden=opened.hidden, k=k)
+
+    def makers(self, source: Source) -> Makers:
+        """What this source is indexed and asked by now."""
+        return makers(self.redactor, self.embedder.identity, source)
 
     def _rules(self, source: Source) -> RedactionRules:
         try:
@@ -200,6 +218,16 @@ class Lookup:
                 mend=f"Run: penstock sync {registered.name}",
             )
         return generation
+
+
+def makers(redactor: Redactor, embedder: EmbedderIdentity, source: Source) -> Makers:
+    """What indexes and queries of a source are made by with these."""
+    return Makers(
+        embedder=embedder.key,
+        analyser=analyser_version(),
+        splitter=splitter_version(),
+        redactor=f"{redactor.version}/{source.redaction}",
+    )
 
 
 def dated(access: Access, registered: catalog.Registration) -> Access:

@@ -5,7 +5,7 @@ once more; and the answer leaves only after its audit record is durable.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlmodel import Session
@@ -13,11 +13,12 @@ from sqlmodel import Session
 from gateway import asking
 from gateway.answer import NOTHING_VISIBLE, Answer, CitedPassage, Confidence, RetrievalRequest, VisibleSource
 from gateway.asking import Lead
-from gateway.confidence import Model, features
+from gateway.confidence import Ledge, Model, features, loaded
 from gateway.guardrail import Thresholds, decide
 from gateway.identity import Identity
 from gateway.lookup import Lookup, Opened, Question, UnavailableError
 from indexer import calibrations, catalog, serving
+from indexer.calibrations import Stored
 from indexer.content import open_description, open_text
 from indexer.database import Database
 from indexer.seal import Key
@@ -66,6 +67,7 @@ class Retrieval:
     lookup: Lookup
     identity: Identity
     clock: Callable[[], datetime]
+    ledge: Ledge = field(default_factory=Ledge)
 
     def verify(self, authorization: str | None) -> Caller:
         """The caller that an Authorization header proves.
@@ -189,13 +191,14 @@ class Retrieval:
 
     def _look(self, session: Session, opened: Opened, question: Question, k: int) -> _Looked:
         found = self.lookup.look(opened, question, k=k)
-        stored = calibrations.latest(session, opened.source.name)
-        model = Model.load(stored) if stored else None
-        if model is None or k < model.k:
+        stored = calibrations.stored(session, opened.source.name)
+        model = _readable(stored)
+        if stored is None or model is None or k < model.k:
             # It was fitted on more passages; of fewer it would promise too much.
             unknown = Confidence(value=None, status=ConfidenceStatus.UNCALIBRATED, calibration=None)
             return _Looked(opened=opened, found=found, features=None, confidence=unknown, thresholds=None)
-        status = model.status(scope=opened.scope(), embedder=opened.generation.inventory.embedder)
+        makers = self.lookup.makers(opened.source)
+        status = self.ledge.standing(session, stored, model, opened.generation, opened.visible, makers).status
         row = self._features(session, opened, found)
         confidence = Confidence(value=model.probability(row), status=status, calibration=model.id)
         # Thresholds placed for a higher risk than the source now bears say nothing.
@@ -284,6 +287,14 @@ def _standing(caller: Caller) -> dict[str, str | list[str] | None]:
         "agent": caller.agent.subject if caller.agent else None,
         "region": caller.region,
     }
+
+
+def _readable(stored: Stored | None) -> Model | None:
+    """The stored model; None where there is none, or one that another version of Penstock fitted."""
+    try:
+        return loaded(stored.model) if stored else None
+    except IntegrityError:
+        return None
 
 
 def _pooled(looked: Sequence[_Looked], k: int) -> list[tuple[Opened, Hit]]:

@@ -1,7 +1,8 @@
 """Putting the parts together: the only place that makes them, and the owner of the clock."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from connectors.base import Connector
 from connectors.registry import connector
 from connectors.secrets import Secrets
 from gateway.agents import AgentGrantRow
+from gateway.calibrate import Replay
 from gateway.identity import Identity
 from gateway.jwks import fetch_https
 from gateway.keys import ApiKeyRow
@@ -29,7 +31,7 @@ from indexer import catalog, custody, embed, installation, kms, mirror, ocr, par
 from indexer import home as homes
 from indexer.catalog import Registration
 from indexer.database import Database
-from indexer.embed import Embedder, EmbedderIdentity
+from indexer.embed import Embedder, EmbedderIdentity, Vectors
 from indexer.home import Home
 from indexer.installation import InstallationRow
 from indexer.joblog import Job, JobId, JobKind
@@ -120,6 +122,26 @@ class LazyStages:
         return embed.load_embedder(self._folder, precision=precision, threads=EMBEDDING_THREADS)
 
 
+class LateEmbedder:
+    """The embedder of these stages, loaded when something is first to be embedded."""
+
+    def __init__(self, stages: LazyStages) -> None:
+        self._stages = stages
+
+    @property
+    def identity(self) -> EmbedderIdentity:
+        """What the vectors are made with."""
+        return self._stages.embedder_identity
+
+    def embed_document(self, texts: Sequence[str]) -> Vectors:
+        """The passages of one document. Shape (n, dim), float32, rows of unit length in the order given."""
+        return self._stages.embedder.embed_document(texts)
+
+    def embed_query(self, text: str) -> Vectors:
+        """A query. Shape (dim,), float32, of unit length."""
+        return self._stages.embedder.embed_query(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Installation:
     """A home with everything that works on it."""
@@ -133,7 +155,7 @@ class Installation:
     resources: ExitStack
 
     def workshop(self) -> Workshop:
-        """What changes sources: sync, publish, purge."""
+        """What changes sources: sync, publish, purge; and asks golden questions anew before an index goes live."""
         return Workshop(
             home=self.home,
             database=self.database,
@@ -142,6 +164,16 @@ class Installation:
             node=self.node,
             clock=clock,
             new_id=new_id,
+            rehearse=Replay(lookup=self._late_lookup, clock=clock, seconds=time.monotonic, new_id=new_id),
+        )
+
+    def _late_lookup(self) -> Lookup:
+        return Lookup(
+            keyring=self.keyring,
+            shelf=Shelf(home=self.home),
+            redactor=self.stages.redactor,
+            embedder=LateEmbedder(self.stages),
+            node=self.node,
         )
 
     def jobs(self) -> Jobs:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlmodel import Session
 
 from indexer import catalog, custody, lexicon, orders, revisions, vectors
 from indexer.analyse import analyser_version
@@ -160,8 +161,16 @@ def build(
     )
 
 
-def publish(database: Database, source: Source, built: Built, *, actor: str, now: datetime) -> None:
-    """Make a built generation the one that serves, with its audit record, in one transaction.
+def publish(
+    database: Database,
+    source: Source,
+    built: Built,
+    *,
+    actor: str,
+    now: datetime,
+    settle: Callable[[Session], None] | None = None,
+) -> None:
+    """Make a built generation the one that serves, with its audit record and what `settle` writes, in one transaction.
 
     Raises:
         ConflictError: a document changed since it was built; build again.
@@ -186,6 +195,8 @@ def publish(database: Database, source: Source, built: Built, *, actor: str, now
             detail={"documents": built.documents, "passages": built.passages, "digest": built.digest},
         )
         ledger.append(session, event, now=now)
+        if settle is not None:
+            settle(session)
 
 
 def collect(database: Database, keyring: Keyring, source: Source, folder: Path) -> None:

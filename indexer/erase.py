@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from sqlalchemy import delete, select, update
@@ -137,6 +137,8 @@ def carry_out(workshop: Workshop, source: Source, planner: Planner, *, actor: st
         elif purge_id not in unfinished:
             signed.append(done.receipt)
         _light_again(workshop, source, actor=actor)
+    with suppress(ConflictError, DependencyError):
+        workshop.catch_up(source, actor=actor)
     return tuple(receipt for receipt in signed if receipt is not None)
 
 
@@ -266,7 +268,8 @@ def _carry_on(workshop: Workshop, source: Source, purge_id: str, *, actor: str) 
 def _publish(workshop: Workshop, source: Source, *, actor: str) -> None:
     """Publish the index without what is deleted; on a full disk remove the present one, and leave the source dark."""
     try:
-        workshop.publish(source, actor=actor)
+        # What is deleted waits for nothing: golden questions are asked again when there is a receipt.
+        replace(workshop, rehearse=None).publish(source, actor=actor)
     except (OSError, DependencyError) as error:
         if not room.is_lacking(error):
             raise

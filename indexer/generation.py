@@ -138,11 +138,22 @@ class Generation:
     def _scope_of(self, visible: tuple[tuple[int, int], ...]) -> str:
         digest = hashlib.sha256()
         for low, high in visible:
-            # The document that row `low` is of, up to the first that begins behind the range.
-            first = int(np.searchsorted(self._starts, low, side="right")) - 1
-            last = int(np.searchsorted(self._starts, high))
+            first, last = self._documents_in(low, high)
             digest.update("".join(f"{revision}\n" for revision in self._revisions[first:last]).encode())
         return digest.hexdigest()[:24]
+
+    def _documents_in(self, low: int, high: int) -> tuple[int, int]:
+        """From the document that row `low` is of to the first that begins behind the range."""
+        return int(np.searchsorted(self._starts, low, side="right")) - 1, int(np.searchsorted(self._starts, high))
+
+    def seen(self, visible: Ranges) -> dict[KeyId, int]:
+        """The documents in these rows, by revision, with the number of their passages."""
+        found: dict[KeyId, int] = {}
+        for low, high in visible:
+            first, last = self._documents_in(low, high)
+            numbers = np.diff(self._starts[first : last + 1]).tolist()
+            found.update(zip(map(KeyId, self._revisions[first:last]), numbers, strict=True))
+        return found
 
     def member(self, row: int) -> tuple[Member, int]:
         """The document a row belongs to, and the ordinal of the row's passage in it."""

@@ -16,6 +16,7 @@ class KeyKind(StrEnum):
     ASKED = "asked"
     DOCUMENT = "document"
     NEEDLES = "needles"
+    GOLDEN = "golden"
 
 
 class KeyRow(SQLModel, table=True):

@@ -174,6 +174,10 @@ class Keyring:
         """The key under which the catalog keeps what a source was asked, where its policy says that it is kept."""
         return self._obtain(KeyKind.ASKED, source)
 
+    def golden_key(self, source: SourceName) -> Key:
+        """The key under which the catalog keeps the golden questions of a source."""
+        return self._obtain(KeyKind.GOLDEN, source)
+
     def new_document_key(self, source: SourceName) -> tuple[KeyId, Key]:
         """A fresh key for one version of a document of a source.
 

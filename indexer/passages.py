@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from indexer.formats.elements import Element
 from indexer.sentences import SPACE, sentences
+from indexer.versions import code_version
 
 TokenCounter: TypeAlias = Callable[[Sequence[str]], Sequence[int]]
 """Texts to their numbers of tokens, in the same order, special tokens left out."""
@@ -84,6 +85,11 @@ class _Piece:
     tokens: int
     cut: int
     must: bool = False
+
+
+def splitter_version() -> str:
+    """Names the code that cuts: passages of another one are not those that a confidence was fitted on."""
+    return code_version(["passages.py", "sentences.py"], [])
 
 
 def document_text(elements: Sequence[Element]) -> str:

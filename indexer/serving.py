@@ -30,8 +30,8 @@ def hidden(session: Session, source: SourceName) -> frozenset[DocumentId]:
     return frozenset(DocumentId(document) for document in found)
 
 
-def unseen(session: Session, keyring: Database, source: SourceName) -> frozenset[DocumentId] | None:
-    """The documents of a source that nobody may see: hidden ones, and restricted ones with what came in them.
+def withheld(session: Session, keyring: Database, source: SourceName) -> frozenset[DocumentId] | None:
+    """The documents of a source whose processing is restricted, with what came in them: no index shows them.
 
     None where its processing is restricted as a whole.
     """
@@ -39,7 +39,16 @@ def unseen(session: Session, keyring: Database, source: SourceName) -> frozenset
     if any(not order.documents for order in restrictions):
         return None
     restricted = frozenset[DocumentId]().union(*(order.documents for order in restrictions))
-    return hidden(session, source) | with_parts(session, source, restricted)
+    return with_parts(session, source, restricted)
+
+
+def unseen(session: Session, keyring: Database, source: SourceName) -> frozenset[DocumentId] | None:
+    """The documents of a source that nobody may see: hidden ones, and restricted ones with what came in them.
+
+    None where its processing is restricted as a whole.
+    """
+    restricted = withheld(session, keyring, source)
+    return None if restricted is None else hidden(session, source) | restricted
 
 
 def restricted(keyring: Database, source: SourceName, documents: Iterable[Document]) -> frozenset[DocumentId]:

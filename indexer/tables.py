@@ -118,6 +118,22 @@ class CalibrationRow(SQLModel, table=True):
     model: str
 
 
+class BasisRow(SQLModel, table=True):
+    """What the confidence model of a source was fitted on: an extent, and the golden questions, sealed.
+
+    `failed` says why the questions could not be asked again, `tried` of what: both None where they could.
+    """
+
+    __tablename__ = "basis"
+
+    source: str = Field(primary_key=True)
+    calibration: str
+    extent: bytes
+    golden: bytes | None = None
+    failed: str | None = None
+    tried: str | None = None
+
+
 class AskedRow(SQLModel, table=True):
     """One answered question: what a label of it needs, and its words only where policy keeps them.
 
@@ -219,6 +235,6 @@ class WorkerRow(SQLModel, table=True):
 
 
 TABLES: tuple[type[SQLModel], ...] = (
-    SourceRow, DocumentRow, RevisionRow, PassageRow, PurgeRow, CalibrationRow, AskedRow, LabelRow, HandoffRow, JobRow,
-    ListedRow, WorkerRow,
+    SourceRow, DocumentRow, RevisionRow, PassageRow, PurgeRow, CalibrationRow, BasisRow, AskedRow, LabelRow, HandoffRow,
+    JobRow, ListedRow, WorkerRow,
 )  # fmt: skip

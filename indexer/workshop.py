@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Self
+from typing import Protocol, Self, TypeAlias
 
 from sqlmodel import Session
 
@@ -37,9 +37,27 @@ def in_force(session: Session, source: Source) -> catalog.Registration:
     return registered
 
 
+Settle: TypeAlias = Callable[[Session], None]
+
+
+class Rehearse(Protocol):
+    """What is done with a generation before it serves, and with one that serves already."""
+
+    def __call__(
+        self, database: Database, registered: catalog.Registration, *, published: bool, actor: str
+    ) -> Settle | None:
+        """What is to be written in the transaction that publishes the generation which `registered` names.
+
+        None where there is nothing. It must not raise, for nothing may keep a deletion from being published.
+        """
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workshop:
-    """What changing a source needs. `clock` gives the present (UTC, aware), `new_id` a fresh random id."""
+    """What changing a source needs. `clock` gives the present (UTC, aware), `new_id` a fresh random id.
+
+    `rehearse` is asked about every generation before it serves; nobody if None.
+    """
 
     home: Home
     database: Database
@@ -48,6 +66,7 @@ class Workshop:
     node: Node
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
+    rehearse: Rehearse | None = None
 
     def record(self, source: Source, actor: str, action: Action, detail: Mapping[str, str | int]) -> None:
         """Put an act on a source into the audit, durably, and anchor it."""
@@ -86,14 +105,30 @@ class Workshop:
     def publish(self, source: Source, *, actor: str) -> GenerationId:
         """Renew a source's index if it is not of the present catalog or code; the id of the one that serves.
 
-        What it holds of unchanged documents is taken over. The caller is the source's sole writer.
+        What it holds of unchanged documents is taken over. One that serves on is rehearsed if that is overdue. The
+        caller is the source's sole writer.
         """
         with self.database.reading() as session:
             registered = catalog.require(session, source.name)
         if registered.generation is None or registered.unpublished or not self._can_serve(registered):
             return self._renew(source, serving(registered, self.home.generations(source.name)), actor=actor)
         collect(self.database, self.keyring, source, self.home.generations(source.name))
+        self.catch_up(source, actor=actor)
         return registered.generation
+
+    def catch_up(self, source: Source, *, actor: str) -> None:
+        """Rehearse the generation that serves, where that was not done when it was published, or went wrong."""
+        with self.database.reading() as session:
+            registered = catalog.require(session, source.name)
+        settle = self._rehearsed(registered, published=True, actor=actor)
+        if settle is not None:
+            with self.database.writing() as session:
+                settle(session)
+
+    def _rehearsed(self, registered: catalog.Registration, *, published: bool, actor: str) -> Settle | None:
+        if self.rehearse is None:
+            return None
+        return self.rehearse(self.database, registered, published=published, actor=actor)
 
     def _can_serve(self, registered: catalog.Registration) -> bool:
         """Whether the generation was made by the embedder and the analyser that queries are made by now."""
@@ -126,6 +161,10 @@ class Workshop:
             dim=identity.dim,
             former=former,
         )
-        publish(self.database, source, built, actor=actor, now=self.clock())
+        with self.database.reading() as session:
+            registered = catalog.require(session, source.name)
+        coming = replace(registered, generation=built.id, generation_digest=built.digest)
+        settle = self._rehearsed(coming, published=False, actor=actor)
+        publish(self.database, source, built, actor=actor, now=self.clock(), settle=settle)
         collect(self.database, self.keyring, source, folder)
         return built.id

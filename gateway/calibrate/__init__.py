@@ -13,24 +13,49 @@ from gateway.calibrate.fitting import (
     observe,
     probabilities,
 )
-from gateway.calibrate.golden import Golden, check_documents, read_golden
+from gateway.calibrate.golden import Golden, Kept, Questions, check_documents, keep, read_golden
+from gateway.calibrate.replay import (
+    BUDGET_S,
+    Failure,
+    Replay,
+    Saved,
+    binding_of,
+    changed_meanwhile,
+    feedback_on,
+    is_sound,
+    put_in_force,
+    save,
+)
 from gateway.confidence import Certificate
 
 __all__ = [
+    "BUDGET_S",
     "CERTIFYING",
     "FEWEST",
     "FEWEST_OF_EACH",
     "MIN_SERVED",
     "Binding",
     "Certificate",
+    "Failure",
     "Golden",
+    "Kept",
     "Observation",
+    "Questions",
+    "Replay",
+    "Saved",
+    "binding_of",
     "certify",
+    "changed_meanwhile",
     "check_documents",
+    "feedback_on",
     "fit",
+    "is_sound",
+    "keep",
     "linear_fit",
     "observe",
     "place",
     "probabilities",
+    "put_in_force",
     "read_golden",
+    "save",
 ]

@@ -6,19 +6,21 @@ them. Half of enough labels are kept apart, and only they decide whether a thres
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlmodel import Session
 
 from gateway.calibrate import figures, logistic
 from gateway.calibrate.certify import certify, labels_needed, place
 from gateway.calibrate.figures import Column, Flags
-from gateway.calibrate.golden import Golden
-from gateway.confidence import MIN_LABELS, SCHEMA, SIGNS, STRAIGHT, Linear, Model, Point, features
+from gateway.calibrate.golden import Kept
+from gateway.confidence import FEATURES, MIN_LABELS, SCHEMA, SIGNS, STRAIGHT, Linear, Makers, Model, Point, features
 from gateway.lookup import Lookup, Opened, Question
+from indexer.database import Database
+from indexer.labels import Labelled
 from indexer.search import READ
 from policies.errors import RefusedError
 from policies.model import SourceName
@@ -33,6 +35,9 @@ MIN_SERVED = 20
 KEPT = 0.5
 """The share of labels that certify."""
 FOLDS = 5
+MOST_WEIGHT = 10.0
+"""Chosen: a label stands for itself alone or, flagged at the usual share of 2 %, for 50; a few of those would outvote
+200 golden questions."""
 INTERCEPT_SD, SLOPE_SD, FREE_SD = 3.0, 0.5, 0.25
 """How far a source is believed to lie from the shipped model, in logits of standardised features. Chosen: see
 `tests.evidence.confidence.tune`."""
@@ -47,13 +52,15 @@ rows the calibration error was that of chance in 11 of 12 halves, in 7 without i
 class Observation:
     """What one question gave: its features, and whether what was returned holds the answer.
 
-    Questions of one `group` ask for the same, so that a model fitted on one knows the other.
+    Questions of one `group` ask for the same, so that a model fitted on one knows the other. `gone` says that a label
+    names documents of which none can be seen.
     """
 
     features: tuple[float, ...]
     sufficient: bool
     answerable: bool
     group: str
+    gone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +70,7 @@ class Binding:
     source: SourceName
     scope: str
     classes: tuple[str, ...]
-    embedder: str
+    makers: Makers
     k: int
     population: str
     max_risk: float
@@ -72,9 +79,9 @@ class Binding:
 
 def observe(
     lookup: Lookup,
-    session: Session,
+    database: Database,
     opened: Opened,
-    questions: Sequence[Golden],
+    questions: Sequence[Kept],
     *,
     progress: Callable[[int], None],
 ) -> tuple[Observation, ...]:
@@ -85,23 +92,38 @@ def observe(
     observations: list[Observation] = []
     readable = opened.readable()
     languages = opened.generation.inventory.languages
-    for golden in questions:
-        found = lookup.look(opened, Question(text=golden.query), k=READ)
-        named = {lookup.keyring.document_id(opened.source.name, document) for document in golden.documents}
+    for question in questions:
+        found = lookup.look(opened, Question(text=question.query), k=READ)
+        named = frozenset(question.documents)
+        # A session each: a purge must not wait for the last of them.
+        with database.reading() as session:
+            passages = lookup.read(session, found.hits)
         observations.append(
             Observation(
-                features=features(found.evidence, lookup.read(session, found.hits), languages),
+                features=features(found.evidence, passages, languages),
                 sufficient=any(hit.document in named for hit in found.hits),
                 answerable=bool(named & readable),
-                group=min(named, default=golden.query),
+                gone=bool(named) and not named & readable,
+                group=min(named, default=question.query),
             )
         )
         progress(len(observations))
     return tuple(observations)
 
 
-def fit(observations: Sequence[Observation], binding: Binding, start: Linear, *, calibration: str) -> Model:
+def fit(
+    observations: Sequence[Observation],
+    binding: Binding,
+    start: Linear,
+    *,
+    calibration: str,
+    feedback: Sequence[Labelled] = (),
+) -> Model:
     """The model for these observations, shrunk to `start`.
+
+    What people said of their own questions is fitted on too, each as often as it stands for others, at most MOST_WEIGHT
+    times. It is no fair sample, so that nothing is certified, placed or measured by it. Labels of other features are
+    left out, and those of a question that is one of the observations.
 
     Raises:
         RefusedError: too few observations, or too few of either kind, to fit and test one.
@@ -112,8 +134,10 @@ def fit(observations: Sequence[Observation], binding: Binding, start: Linear, *,
     draws = np.array([_draw(observation) for observation in observations])
     # A question stays on its side when others are added: none that was fitted on ever certifies.
     kept = draws < KEPT if len(sufficient) >= CERTIFYING else np.zeros(len(sufficient), dtype=bool)
-    linear = linear_fit(rows[~kept], sufficient[~kept], start)
-    tested = _out_of_fold(rows, sufficient, draws, kept, start)
+    given = _usable(feedback, {observation.features for observation in observations})
+    beside = _Beside.of(given)
+    linear = beside.fit(rows[~kept], sufficient[~kept], start)
+    tested = _out_of_fold(rows, sufficient, draws, kept, start, beside)
     predicted = np.where(kept, probabilities(linear, rows), tested)
     risk, delta = binding.max_risk, binding.delta
     fitted_on = (predicted[~kept], sufficient[~kept])
@@ -128,7 +152,7 @@ def fit(observations: Sequence[Observation], binding: Binding, start: Linear, *,
         source=binding.source,
         scope=binding.scope,
         classes=binding.classes,
-        embedder=binding.embedder,
+        makers=binding.makers,
         k=binding.k,
         linear=linear,
         threshold=threshold,
@@ -137,15 +161,52 @@ def fit(observations: Sequence[Observation], binding: Binding, start: Linear, *,
         max_risk=binding.max_risk,
         labels=len(sufficient),
         unanswerable=sum(not observation.answerable for observation in observations),
+        gone=sum(observation.gone for observation in observations),
+        feedback=len(given),
+        feedback_unanswerable=sum(not label.answerable for label in given),
         population=binding.population,
         figures=_figures(predicted, sufficient, threshold),
         points=_points(predicted, sufficient, kept),
     )
 
 
-def linear_fit(rows: NDArray[np.float64], sufficient: Flags, start: Linear) -> Linear:
-    """The model for these rows, shape (n, m), and labels, shape (n,), shrunk to `start`; bent from BENDING rows on."""
-    linear = _straight_fit(rows, sufficient, start)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Beside:
+    """Rows that are fitted on beside the observations: shape (f, m), and shape (f,) the others."""
+
+    rows: NDArray[np.float64]
+    sufficient: Flags
+    weights: Column
+
+    @classmethod
+    def of(cls, labels: Sequence[Labelled]) -> Self:
+        return cls(
+            rows=np.array([label.features for label in labels], dtype=np.float64).reshape(len(labels), len(FEATURES)),
+            sufficient=np.array([label.sufficient for label in labels], dtype=bool),
+            weights=np.array([min(1 / label.propensity, MOST_WEIGHT) for label in labels], dtype=np.float64),
+        )
+
+    def fit(self, rows: NDArray[np.float64], sufficient: Flags, start: Linear) -> Linear:
+        return linear_fit(
+            np.concatenate([rows, self.rows]),
+            np.concatenate([sufficient, self.sufficient]),
+            start,
+            weights=np.concatenate([np.ones(len(rows)), self.weights]),
+        )
+
+
+def _usable(feedback: Sequence[Labelled], asked: Collection[tuple[float, ...]]) -> tuple[Labelled, ...]:
+    return tuple(label for label in feedback if label.schema == SCHEMA and label.features not in asked)
+
+
+def linear_fit(rows: NDArray[np.float64], sufficient: Flags, start: Linear, *, weights: Column | None = None) -> Linear:
+    """The model for these rows, shape (n, m), and labels, shape (n,), shrunk to `start`; bent from BENDING rows on.
+
+    `weights`, shape (n,), is how many questions each row counts for; one if None.
+    """
+    if weights is None:
+        weights = np.ones(len(rows))
+    linear = _straight_fit(rows, sufficient, start, weights)
     if len(rows) < BENDING:
         return linear
     # Seeded, so that the same labels give the same model.
@@ -153,13 +214,13 @@ def linear_fit(rows: NDArray[np.float64], sufficient: Flags, start: Linear) -> L
     tested = np.zeros(len(rows))
     for fold in range(FOLDS):
         train = folds != fold
-        tested[~train] = _logits(_straight_fit(rows[train], sufficient[train], start), rows[~train])
+        tested[~train] = _logits(_straight_fit(rows[train], sufficient[train], start, weights[train]), rows[~train])
     prior = logistic.Prior(mean=np.array(STRAIGHT), precision=np.eye(3) / BEND_SD**2)
-    offset, below, above = logistic.fit(_sides(tested), sufficient, prior, np.ones(2), np.ones(len(rows))).tolist()
+    offset, below, above = logistic.fit(_sides(tested), sufficient, prior, np.ones(2), weights).tolist()
     return replace(linear, bend=(offset, below, above))
 
 
-def _straight_fit(rows: NDArray[np.float64], sufficient: Flags, start: Linear) -> Linear:
+def _straight_fit(rows: NDArray[np.float64], sufficient: Flags, start: Linear, weights: Column) -> Linear:
     prior = logistic.shrunk(
         np.array([start.intercept, *start.coefficients]),
         intercept_sd=INTERCEPT_SD,
@@ -168,7 +229,7 @@ def _straight_fit(rows: NDArray[np.float64], sufficient: Flags, start: Linear) -
     )
     signs = np.array(list(SIGNS.values()), dtype=np.float64)
     standardised = (rows - np.array(start.mean)) / np.array(start.scale)
-    found = logistic.fit(standardised, sufficient, prior, signs, np.ones(len(rows)))
+    found = logistic.fit(standardised, sufficient, prior, signs, weights)
     return Linear(mean=start.mean, scale=start.scale, coefficients=tuple(found[1:].tolist()), intercept=float(found[0]))
 
 
@@ -197,13 +258,15 @@ def _draw(observation: Observation) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _out_of_fold(rows: NDArray[np.float64], sufficient: Flags, draws: Column, kept: Flags, start: Linear) -> Column:
+def _out_of_fold(
+    rows: NDArray[np.float64], sufficient: Flags, draws: Column, kept: Flags, start: Linear, beside: _Beside
+) -> Column:
     """The confidence of each row that is not kept, by a model that was fitted on none of its group."""
     predicted = np.zeros(len(sufficient))
     folds = (draws * 2 * FOLDS).astype(int) % FOLDS
     for fold in range(FOLDS):
         train, test = (folds != fold) & ~kept, (folds == fold) & ~kept
-        predicted[test] = probabilities(linear_fit(rows[train], sufficient[train], start), rows[test])
+        predicted[test] = probabilities(beside.fit(rows[train], sufficient[train], start), rows[test])
     return predicted
 
 
@@ -230,6 +293,11 @@ def _threshold(predicted: Column, sufficient: Flags, max_risk: float) -> float |
 
 
 def _check_enough(total: int, sufficient: int) -> None:
+    if total >= FEWEST and sufficient in (0, total):
+        raise RefusedError(
+            f"{total} questions, {sufficient} of them answered by what is returned, are all of one kind.",
+            mend="Give questions that the source answers, and questions that it does not, with an empty list.",
+        )
     if total < FEWEST or min(sufficient, total - sufficient) < FEWEST_OF_EACH:
         raise RefusedError(
             f"{total} questions, {sufficient} of them answered by what is returned, are too few to fit a confidence.",

@@ -2,16 +2,21 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from sqlmodel import Session
 
 from indexer import catalog
 from indexer.keyring import Keyring
+from indexer.seal import seal, unseal
 from indexer.tables import DocumentState
 from policies.errors import RefusedError
-from policies.model import SourceName
+from policies.model import Caller, DocumentId, SourceName
+
+SCOPES_KEPT = 500
+"""Chosen: five days of a sync every 15 minutes that each changes something."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,18 +27,103 @@ class Golden:
     documents: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """A question with its label, as it is kept to be asked again: by opaque ids, for names can be those of people."""
+
+    query: str
+    documents: tuple[DocumentId, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Questions:
+    """Golden questions of a source, with the caller that they are asked as.
+
+    `scopes` names what that caller saw each time they were asked, the last one last.
+    """
+
+    subject: str
+    groups: tuple[str, ...]
+    purpose: str
+    region: str
+    asked: tuple[Kept, ...]
+    scopes: tuple[str, ...] = ()
+
+    def caller(self) -> Caller:
+        """Who asks them."""
+        return Caller(
+            subject=self.subject, groups=frozenset(self.groups), purposes=frozenset({self.purpose}), region=self.region
+        )
+
+    def population(self) -> str:
+        """What every figure and promise is about."""
+        groups = ", ".join(self.groups) or "no group"
+        return f"{len(self.asked)} questions, as {groups} in {self.region}, for {self.purpose}"
+
+    def after(self, scope: str) -> Self:
+        """They, asked once more where this is seen."""
+        return replace(self, scopes=(*(seen for seen in self.scopes if seen != scope), scope)[-SCOPES_KEPT:])
+
+    def seal(self, keyring: Keyring, source: SourceName) -> bytes:
+        """Sealed under the source's key, for questions can hold what no catalog may."""
+        return seal(keyring.golden_key(source), json.dumps(asdict(self)).encode(), place=_place(source))
+
+    @classmethod
+    def unseal(cls, keyring: Keyring, source: SourceName, sealed: bytes) -> Self:
+        """What `seal` made.
+
+        Raises:
+            IntegrityError: it does not open, or is of another version.
+        """
+        plain = json.loads(unseal(keyring.golden_key(source), sealed, place=_place(source)))
+        lists = {name: tuple(plain[name]) for name in ("groups", "scopes")}
+        asked = tuple(Kept(query=one["query"], documents=tuple(one["documents"])) for one in plain["asked"])
+        return cls(**plain | lists | {"asked": asked})
+
+
+def keep(keyring: Keyring, source: SourceName, questions: Sequence[Golden]) -> tuple[Kept, ...]:
+    """Golden questions as they are asked and kept."""
+    return tuple(
+        Kept(
+            query=golden.query,
+            documents=tuple(sorted(keyring.document_id(source, document) for document in golden.documents)),
+        )
+        for golden in questions
+    )
+
+
 def read_golden(path: Path, source: SourceName) -> tuple[Golden, ...]:
     """The questions of a JSON-lines file that are for this source: {"source", "query", "documents": [origin ids]}.
 
+    One that is asked twice, but for capitals and spaces, counts once.
+
     Raises:
-        RefusedError: the file cannot be read, or a line is not such a question.
+        RefusedError: the file cannot be read, a line is not such a question, none is for this source, or two lines say
+            different things of one question.
     """
     try:
         lines = path.read_text("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise RefusedError(f"{str(path)!r} cannot be read as UTF-8.", mend="Name a JSON-lines file.") from error
-    found = [_golden(line, number, path) for number, line in enumerate(lines, start=1) if line.strip()]
-    return tuple(golden for named, golden in found if named == source)
+    found: dict[str, tuple[int, Golden]] = {}
+    others = 0
+    for number, line in enumerate(lines, start=1):
+        named, golden = _golden(line, number, path) if line.strip() else ("", None)
+        if golden is None or named != source:
+            others += golden is not None
+            continue
+        first, known = found.setdefault(" ".join(golden.query.casefold().split()), (number, golden))
+        if set(known.documents) != set(golden.documents):
+            raise RefusedError(
+                f"{path!s}:{number}: the question of line {first} is asked again, with other documents.",
+                mend="Leave one of the two lines out, or name all the documents in one.",
+            )
+    if not found:
+        raise RefusedError(
+            f"{str(path)!r} holds no question for {str(source)!r}, and {others} for other sources.",
+            mend='Each line names its source: {"source": "' + source + '", "query": "…", "documents": ["…"]}',
+        )
+    return tuple(golden for _, golden in found.values())
 
 
 def check_documents(session: Session, keyring: Keyring, source: SourceName, questions: Sequence[Golden]) -> None:
@@ -51,6 +141,10 @@ def check_documents(session: Session, keyring: Keyring, source: SourceName, ques
             f"{len(missing)} documents that golden questions name are not indexed in {source!r}: {missing[0]!r} first.",
             mend="Name documents by their origin ids (for a folder, the path below its root), sync, or mend the file.",
         )
+
+
+def _place(source: SourceName) -> str:
+    return f"golden questions of {source}"
 
 
 def _golden(line: str, number: int, path: Path) -> tuple[str, Golden]:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,10 +15,13 @@ from gateway.cli.shell import HomeOption, JsonOption, installation, operator, sa
 from gateway.cli.sources import described
 from policies.decide import SENTENCES
 from policies.errors import RefusedError
-from policies.model import Action, AuditEvent, Caller, Reason, SourceName
+from policies.model import Reason, SourceName
 
 if TYPE_CHECKING:
+    from gateway.calibrate import Questions
     from gateway.confidence import Model
+    from gateway.wiring import Installation
+    from indexer.catalog import Registration
 
 GROUP = "group:"
 
@@ -26,8 +29,12 @@ GROUP = "group:"
 def calibrate(
     source: Annotated[str, typer.Argument(help="Name of the source.")],
     golden: Annotated[
-        Path, typer.Argument(metavar="GOLDEN.jsonl", help="Questions with the documents that answer them.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="[GOLDEN.jsonl]",
+            help="Questions with the documents that answer them. Default: those that were kept the last time.",
+        ),
+    ] = None,
     *,
     group: Annotated[
         list[str] | None,
@@ -44,67 +51,107 @@ def calibrate(
     paths below its root) of the documents that answer it, an empty list where none does. Lines of other sources are
     passed over.
 
+    The questions are kept, sealed, and asked again as the same caller before a changed index goes live.
+
     Example: [bold]penstock calibrate handbook golden.jsonl[/bold]
     """
     from gateway import calibrate as fitting
     from gateway.confidence import shipped
-    from gateway.lookup import Opened
+    from gateway.lookup import Opened, UnavailableError
     from gateway.wiring import clock, new_id
-    from indexer import calibrations, catalog
-    from indexer.search import READ
-    from policies import ledger
+    from indexer import catalog
+    from indexer.extent import extent
 
-    questions = fitting.read_golden(golden, SourceName(source))
     with installation(home) as opened:
-        now = clock()
         with opened.database.reading() as session:
             registered = catalog.require(session, SourceName(source))
-            fitting.check_documents(session, opened.keyring, registered.name, questions)
-        policy = described(registered).policy
-        caller = Caller(
-            subject=operator(),
-            groups=frozenset(group or _groups(policy.access.allow)),
-            purposes=frozenset({purpose or policy.purposes[0]}),
-            region=region or opened.node.process_region,
-        )
-        (asked_for,) = caller.purposes
+        name = registered.name
+        if golden is None:
+            questions = _kept(opened, name, options=(group, purpose, region))
+        else:
+            questions = _given(opened, registered, golden, group, purpose, region)
         lookup = opened.lookup()
         with opened.database.reading() as session:
-            searched = lookup.open(session, catalog.require(session, registered.name), caller, asked_for, now)
+            searched = lookup.open(
+                session, catalog.require(session, name), questions.caller(), questions.purpose, clock()
+            )
             if not isinstance(searched, Opened):
                 raise _refusal(searched)
-            with _progress(len(questions)) as progress:
-                observations = fitting.observe(lookup, session, searched, questions, progress=progress)
-        inventory = searched.generation.inventory
-        binding = fitting.Binding(
-            source=registered.name,
-            scope=searched.scope(),
-            classes=searched.classes(),
-            embedder=inventory.embedder,
-            k=READ,
-            population=f"{len(questions)} questions, as {', '.join(sorted(caller.groups)) or 'no group'} in "
-            f"{caller.region}, for {asked_for}",
-            max_risk=policy.guardrail.max_risk,
-            delta=policy.guardrail.delta,
+            feedback = fitting.feedback_on(session, searched, questions)
+        try:
+            with _progress(len(questions.asked)) as progress:
+                observations = fitting.observe(lookup, opened.database, searched, questions.asked, progress=progress)
+        except UnavailableError as error:
+            raise fitting.changed_meanwhile(name) from error
+        binding = fitting.binding_of(searched, questions, lookup.makers(searched.source))
+        model = fitting.fit(observations, binding, shipped(), calibration=new_id(), feedback=feedback)
+        saved = fitting.Saved(
+            model=model,
+            extent=extent(searched.generation, searched.visible),
+            golden=questions.after(searched.scope()).seal(opened.keyring, name),
         )
-        model = fitting.fit(observations, binding, shipped(), calibration=new_id())
-        event = AuditEvent(
-            actor=operator(),
-            action=Action.CALIBRATED,
-            objects=(registered.name, model.id),
-            policy_hash=registered.policy_hash,
-            detail={
-                "labels": model.labels,
-                "unanswerable": model.unanswerable,
-                "threshold": model.threshold,
-                "certified": model.certificate.threshold if model.certificate else None,
-            },
+        again = golden is None
+        head = fitting.put_in_force(
+            opened.database, registered, searched, saved, actor=operator(), now=clock(), again=again
         )
-        with opened.database.writing() as session:
-            calibrations.store(session, registered.name, calibration=model.id, model=model.dump(), now=now)
-            head = ledger.append(session, event, now=clock())
-        opened.keyring.anchor(head, now=now)
+        opened.keyring.anchor(head, now=clock())
     _show_model(model, as_json=as_json)
+
+
+def _given(
+    opened: "Installation",
+    registered: "Registration",
+    path: Path,
+    group: list[str] | None,
+    purpose: str | None,
+    region: str | None,
+) -> "Questions":
+    """The questions of a file, for the caller that the options describe."""
+    from gateway import calibrate as fitting
+    from indexer import calibrations
+    from policies.errors import IntegrityError
+
+    name, keyring = registered.name, opened.keyring
+    golden = fitting.read_golden(path, name)
+    policy = described(registered).policy
+    with opened.database.reading() as session:
+        fitting.check_documents(session, keyring, name, golden)
+        basis = calibrations.basis(session, name)
+    made = fitting.Questions(
+        subject=operator(),
+        groups=tuple(sorted(set(group or _groups(policy.access.allow)))),
+        purpose=purpose or policy.purposes[0],
+        region=region or opened.node.process_region or "",
+        asked=fitting.keep(keyring, name, golden),
+    )
+    if basis is None or basis.golden is None:
+        return made
+    try:
+        before = fitting.Questions.unseal(keyring, name, basis.golden)
+    except IntegrityError:
+        return made
+    # What people said of what the same caller saw before holds for other golden questions too.
+    same = (before.groups, before.purpose, before.region) == (made.groups, made.purpose, made.region)
+    return replace(made, scopes=before.scopes) if same else made
+
+
+def _kept(opened: "Installation", name: SourceName, *, options: tuple[object, ...]) -> "Questions":
+    """The questions that were kept, for the caller they were asked as."""
+    from gateway import calibrate as fitting
+    from indexer import calibrations
+
+    if any(options):
+        raise RefusedError(
+            "Kept questions are asked as they were before.",
+            mend="Leave out --group, --purpose and --region, or name the file of golden questions too.",
+        )
+    with opened.database.reading() as session:
+        basis = calibrations.basis(session, name)
+    if basis is None or basis.golden is None:
+        raise RefusedError(
+            f"No golden questions of {str(name)!r} are kept.", mend=f"Run: penstock calibrate {name} GOLDEN.jsonl"
+        )
+    return fitting.Questions.unseal(opened.keyring, name, basis.golden)
 
 
 def _groups(allow: tuple[str, ...]) -> list[str]:
@@ -140,6 +187,9 @@ def _show_model(model: "Model", *, as_json: bool) -> None:
                 "population": model.population,
                 "labels": model.labels,
                 "unanswerable": model.unanswerable,
+                "gone": model.gone,
+                "feedback": model.feedback,
+                "missing_labels": model.missing_labels(),
                 "threshold": model.threshold,
                 "max_risk": model.max_risk,
                 "certificate": asdict(certificate) if certificate else None,
@@ -150,6 +200,10 @@ def _show_model(model: "Model", *, as_json: bool) -> None:
         return
     figures = model.figures
     show(f"{model.source}: confidence fitted on {model.population}, {model.unanswerable} of them not answerable.")
+    if model.gone:
+        show(f"  {model.gone} of them name documents that can no longer be seen: they count as not answerable.")
+    if model.feedback:
+        show(f"  {model.feedback} labels of people who asked were fitted on beside; the figures are of the questions.")
     show(
         f"  AUROC {figures['auroc']:.3f}, Brier score {figures['brier']:.3f}, calibration error {figures['ece']:.3f} "
         f"(a perfect model's: up to {figures['ece_null_95']:.3f}); "

@@ -88,7 +88,7 @@ def _facts(opened: "Installation", names: list[str]) -> "Facts":
         raise RefusedError("No source is registered.", mend="Register one with: penstock apply MANIFEST")
     sources = [described(one) for one in registered]
     with opened.database.reading() as session:
-        confidences = {one.name: confidence_of(opened, session, one) for one in registered}
+        confidences = {one.name: confidence_of(opened, session, one).status for one in registered}
         keyring = opened.keyring.database
         seen = observe(session, sources, keyring=keyring, confidences=confidences, now=now)
     known = tuple(Known(source=source, observed=seen[source.name]) for source in sources)

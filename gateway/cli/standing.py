@@ -1,6 +1,7 @@
 """How sources stand."""
 
 from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,7 @@ def status(
     show_table(columns, (standing.row() for standing in found))
     for standing in found:
         standing.show_work()
+        standing.show_confidence()
         standing.show_quarantine(named=documents)
 
 
@@ -76,7 +78,7 @@ class _Standing:
         source, counts = self.source, self.counts
         serving = "on" if source.serving else "off"
         state = (source.name, source.state, serving, counts["indexed"], counts["quarantined"], counts["passages"])
-        return (*state, self.index, self.confidence)
+        return (*state, self.index, self.confidence.status)
 
     @property
     def index(self) -> str:
@@ -96,6 +98,14 @@ class _Standing:
             mirrored = self.registered.mirrored_at
             age = "not known yet" if mirrored is None else f"{rounded(self.now - mirrored)} old"
             show(f"{name}: permissions of the origin {age}")
+
+    def show_confidence(self) -> None:
+        """Why the confidence is not what it was, and what it lacks."""
+        name, confidence = self.source.name, self.confidence
+        for why in confidence.why:
+            show(f"{name}: confidence {confidence.status}: {why}")
+        if confidence.missing_labels:
+            show(f"{name}: confidence {confidence.status}: about {confidence.missing_labels} labels more would do")
 
     def show_quarantine(self, *, named: bool) -> None:
         """The reasons with their numbers, and the documents where they are to be named."""
@@ -129,33 +139,76 @@ class _Standing:
             "reasons": dict(sorted(self.reasons.items())),
             "generation": self.registered.generation,
             "index": self.index,
-            "confidence": self.confidence,
+            "confidence": self.confidence.status,
+            "calibration": asdict(self.confidence),
             "jobs": [plain(job, self.now) for job in self.open_jobs],
             "last_sync": plain(self.last_sync, self.now) if self.last_sync else None,
             "mirrored_at": self.registered.mirrored_at.isoformat() if self.registered.mirrored_at else None,
         } | ({"documents": quarantined} if named else {})
 
 
-def confidence_of(opened: "Installation", session: "Session", registered: "Registration") -> str:
-    """The status that a confidence of this source has now."""
-    from gateway.confidence import Model
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confident:
+    """How a source's confidence stands for those who see what it was fitted on.
+
+    `why` tells in words what makes it stale or keeps it from being read; `missing_labels` about how many labels would
+    make it better, None where no number would, or there is no model.
+    """
+
+    status: str
+    why: tuple[str, ...] = ()
+    missing_labels: int | None = None
+    calibration: str | None = None
+    labels: int = 0
+    feedback: int = 0
+
+
+def confidence_of(opened: "Installation", session: "Session", registered: "Registration") -> Confident:
+    """The status that a confidence of this source has now, and why."""
+    from gateway.confidence import Ledge, loaded
+    from gateway.lookup import makers
     from gateway.wiring import clock
     from indexer import calibrations, serving
     from indexer.shelf import Shelf
     from policies.errors import IntegrityError
     from policies.model import ClassId
 
-    stored = calibrations.latest(session, registered.name)
+    stored = calibrations.stored(session, registered.name)
     if stored is None:
-        return ConfidenceStatus.UNCALIBRATED.value
-    model = Model.load(stored)
+        return Confident(status=ConfidenceStatus.UNCALIBRATED.value)
+    try:
+        model = loaded(stored.model)
+    except IntegrityError as error:
+        return Confident(status=ConfidenceStatus.UNCALIBRATED.value, why=(str(error),), calibration=stored.id)
     try:
         generation = Shelf(home=opened.home).generation(registered)
     except IntegrityError:
         generation = None
     unseen = serving.unseen(session, opened.keyring.database, registered.name)
-    held = ""
-    if generation is not None and unseen is not None:
-        clock_of = (described(registered).policy.retention.period, clock())
-        held = generation.scope(generation.kept({ClassId(name): clock_of for name in model.classes}, unseen))
-    return model.status(scope=held, embedder=opened.stages.embedder_identity.key).value
+    found = Confident(
+        status=ConfidenceStatus.STALE.value,
+        why=("its index cannot be searched",),
+        missing_labels=model.missing_labels(),
+        calibration=model.id,
+        labels=model.labels,
+        feedback=model.feedback,
+    )
+    if generation is None or unseen is None:
+        return found
+    source = described(registered)
+    clock_of = (source.policy.retention.period, clock())
+    visible = generation.kept({ClassId(name): clock_of for name in model.classes}, unseen)
+    made_by = makers(opened.stages.redactor, opened.stages.embedder_identity, source)
+    standing = Ledge().standing(session, stored, model, generation, visible, made_by)
+    why = tuple(_WHY[cause].format(changed=standing.changed, failed=stored.failed) for cause in standing.causes)
+    return replace(found, status=standing.status.value, why=why)
+
+
+_WHY = {
+    "embedder_changed": "it was fitted with another embedder; sync",
+    "analyser_changed": "it was fitted with another analyser; sync",
+    "splitter_changed": "it was fitted on passages that were cut otherwise; sync",
+    "redactor_changed": "it was fitted on text that was redacted otherwise; sync",
+    "replay_failed": "its questions could not be asked again ({failed}); run: penstock calibrate",
+    "passages_changed": "{changed:.1%} of the passages changed since it was fitted",
+}

@@ -46,6 +46,19 @@ class Linear:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Makers:
+    """What makes an index and the queries that are put to it: with another of these, a model's figures are not known.
+
+    `embedder` names the precision of its vectors too, `redactor` the source's rules too.
+    """
+
+    embedder: str
+    analyser: str
+    splitter: str
+    redactor: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Certificate:
     """What was shown of a threshold on questions that nothing was fitted on.
 
@@ -82,14 +95,16 @@ class Point:
 class Model:
     """The confidence of one source, bound to what it was fitted on.
 
-    `scope` names the documents its questions were asked of, in these visibility `classes`; `k` is how many passages
-    were returned: of fewer it knows nothing.
+    `scope` names the documents its questions were asked of, in these visibility `classes`; `makers` made their index;
+    `k` is how many passages were returned: of fewer it knows nothing.
 
     `threshold` is the confidence from which on `caution` is given; None where no threshold kept the empirical risk
     within the source's `max_risk`, which always hands off. `certificate` is that of the threshold from which on
     `answer` is given; where it is None, `labels_needed` is about how many labels would certify one, None where no
-    number would. `labels` counts the questions, `unanswerable` those of them whose answer is not in the source;
-    `points` are they, in no order that tells which was which.
+    number would. `labels` counts the questions, `unanswerable` those of them whose answer is not in the source, of
+    which `gone` named documents that were not there any more; `points` are they, in no order that tells which was
+    which. `feedback` counts the labels of people who asked that were fitted on beside, `feedback_unanswerable` those of
+    them of which nothing in the source holds the answer: no figure knows them.
     """
 
     id: str
@@ -97,7 +112,7 @@ class Model:
     source: SourceName
     scope: str
     classes: tuple[str, ...]
-    embedder: str
+    makers: Makers
     k: int
     linear: Linear
     threshold: float | None
@@ -106,6 +121,9 @@ class Model:
     max_risk: float
     labels: int
     unanswerable: int
+    gone: int
+    feedback: int
+    feedback_unanswerable: int
     population: str
     figures: Mapping[str, float]
     points: tuple[Point, ...]
@@ -114,13 +132,24 @@ class Model:
         """The confidence for one query's features, 0 to 1."""
         return self.linear.probability(features)
 
-    def status(self, *, scope: str, embedder: str) -> ConfidenceStatus:
-        """How far it carries for callers who see what it was fitted on; `stale` for others and from a change on."""
-        if (scope, embedder) != (self.scope, self.embedder):
-            return ConfidenceStatus.STALE
-        if self.labels < MIN_LABELS or self.unanswerable < MIN_UNANSWERABLE:
+    @property
+    def status(self) -> ConfidenceStatus:
+        """How far it carries while it is not stale, which `gateway.confidence.standing` tells."""
+        if self._missing_real():
             return ConfidenceStatus.PROVISIONAL
         return ConfidenceStatus.CALIBRATED if self.certificate is None else ConfidenceStatus.CERTIFIED
+
+    def missing_labels(self) -> int | None:
+        """About how many labels it lacks for the next better status; None where no number would do."""
+        if self._missing_real():
+            return self._missing_real()
+        if self.certificate is not None:
+            return 0
+        return None if self.labels_needed is None else max(1, self.labels_needed - self.labels)
+
+    def _missing_real(self) -> int:
+        labels, unanswerable = self.labels + self.feedback, self.unanswerable + self.feedback_unanswerable
+        return max(0, MIN_LABELS - labels, MIN_UNANSWERABLE - unanswerable)
 
     def thresholds(self) -> Thresholds | None:
         """From which confidence on what is given; None where every answer is a hand-off."""
@@ -149,6 +178,7 @@ class Model:
                 **plain
                 | {
                     "classes": tuple(plain["classes"]),
+                    "makers": Makers(**plain["makers"]),
                     "linear": _linear(plain["linear"]),
                     "certificate": None if held is None else Certificate(**held),
                     "points": tuple(Point(**point) for point in plain["points"]),

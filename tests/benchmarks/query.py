@@ -33,8 +33,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import keys, retrieval, settings
 from gateway.app import create_app, server
 from gateway.calibrate import Binding, Observation, fit
-from gateway.confidence import FEATURES, Model, shipped
-from gateway.lookup import Lookup
+from gateway.confidence import FEATURES, Makers, Model, shipped
+from gateway.lookup import Lookup, makers
 from gateway.operate.desk import Desk
 from gateway.wiring import Installation, clock, create_installation, new_id, open_installation
 from indexer import calibrations, catalog
@@ -127,7 +127,7 @@ def _fill(installation: Installation, words: list[str], passages: int) -> dict[i
                 _store(session, installation, source, number, words, centres, rng)
     installation.workshop().publish(source, actor="benchmark")
     with installation.database.writing() as session:
-        model = _model(rng, installation.stages.embedder_identity.key)
+        model = _model(rng, makers(installation.stages.redactor, installation.stages.embedder_identity, source))
         calibrations.store(session, SOURCE, calibration=model.id, model=model.dump(), now=now)
         return {share: _key(session, share) for share in SHARES}
 
@@ -184,7 +184,7 @@ def _store(
     catalog.store(session, document, sealed, listing="")
 
 
-def _model(rng: np.random.Generator, embedder: str) -> Any:  # noqa: ANN401
+def _model(rng: np.random.Generator, made_by: Makers) -> Any:  # noqa: ANN401
     """A confidence model of the right shape: what it says does not matter here, what it costs does."""
     observations = [
         Observation(
@@ -196,7 +196,7 @@ def _model(rng: np.random.Generator, embedder: str) -> Any:  # noqa: ANN401
         for index in range(200)
     ]
     binding = Binding(
-        source=SOURCE, scope="", classes=(), embedder=embedder, k=READ, population="none", max_risk=0.6, delta=0.1
+        source=SOURCE, scope="", classes=(), makers=made_by, k=READ, population="none", max_risk=0.6, delta=0.1
     )
     return fit(observations, binding, shipped(), calibration="bench")
 

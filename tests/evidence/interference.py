@@ -132,7 +132,7 @@ class Twin:
                 source=name,
                 scope=opened.scope(),
                 classes=opened.classes(),
-                embedder=opened.generation.inventory.embedder,
+                makers=self.lookup().makers(opened.source),
                 k=5,
                 linear=Linear(
                     mean=(0.3,) * len(FEATURES),
@@ -146,6 +146,9 @@ class Twin:
                 max_risk=0.05,
                 labels=50,
                 unanswerable=20,
+                gone=0,
+                feedback=0,
+                feedback_unanswerable=0,
                 population="ann",
                 figures={},
                 points=(),

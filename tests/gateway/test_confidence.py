@@ -13,6 +13,7 @@ from gateway.confidence import (
     SIGNS,
     Certificate,
     Linear,
+    Makers,
     Model,
     features,
     load_linear,
@@ -27,13 +28,14 @@ from policies.model import ConfidenceStatus, SourceName
 
 COUNT = len(FEATURES)
 LINEAR = Linear(mean=(0.5,) * COUNT, scale=(2.0,) * COUNT, coefficients=(1.0, *(0.0,) * (COUNT - 1)), intercept=0.25)
+MAKERS = Makers(embedder="e1", analyser="a1", splitter="s1", redactor="r1")
 MODEL = Model(
     id="c1",
     schema=SCHEMA,
     source=SourceName("hr"),
     scope="s1",
     classes=("c1", "c2"),
-    embedder="e1",
+    makers=MAKERS,
     k=5,
     linear=LINEAR,
     threshold=0.5,
@@ -42,6 +44,9 @@ MODEL = Model(
     max_risk=0.1,
     labels=80,
     unanswerable=20,
+    gone=0,
+    feedback=0,
+    feedback_unanswerable=0,
     population="golden",
     figures={"auroc": 0.9},
     points=(),
@@ -190,12 +195,6 @@ def test_another_number_of_features_is_no_query_of_this_model(number: int) -> No
         MODEL.probability((0.0,) * number)
 
 
-@pytest.mark.parametrize(("scope", "embedder"), [("s2", "e1"), ("", "e1"), ("s1", "e2")])
-def test_a_model_is_stale_for_anything_it_was_not_fitted_on(scope: str, embedder: str) -> None:
-    for model in (MODEL, replace(MODEL, certificate=CERTIFICATE)):
-        assert model.status(scope=scope, embedder=embedder) is ConfidenceStatus.STALE
-
-
 @pytest.mark.parametrize(
     ("labels", "unanswerable", "certificate", "status"),
     [
@@ -210,7 +209,7 @@ def test_labels_make_a_model_calibrated_and_a_certificate_certified(
     labels: int, unanswerable: int, certificate: Certificate | None, status: ConfidenceStatus
 ) -> None:
     model = replace(MODEL, labels=labels, unanswerable=unanswerable, certificate=certificate)
-    assert model.status(scope="s1", embedder="e1") is status
+    assert model.status is status
 
 
 def test_thresholds_are_those_of_caution_and_of_the_certificate() -> None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -15,13 +16,15 @@ from gateway.calibrate import (
     probabilities,
 )
 from gateway.calibrate.fitting import BENDING, _threshold
-from gateway.confidence import FEATURES, MIN_LABELS, SCHEMA, STRAIGHT, Linear
+from gateway.confidence import FEATURES, MIN_LABELS, SCHEMA, STRAIGHT, Linear, Makers
+from indexer.labels import Labelled
 from policies.errors import RefusedError
 from policies.model import ConfidenceStatus, SourceName
 
 HR = SourceName("hr")
+MAKERS = Makers(embedder="e1", analyser="a1", splitter="s1", redactor="r1")
 BINDING = Binding(
-    source=HR, scope="s1", classes=("c1", "c2"), embedder="e1", k=5, population="golden.jsonl", max_risk=0.1, delta=0.1
+    source=HR, scope="s1", classes=("c1", "c2"), makers=MAKERS, k=5, population="golden.jsonl", max_risk=0.1, delta=0.1
 )
 COUNT = len(FEATURES)
 START = Linear(mean=(0.0,) * COUNT, scale=(1.0,) * COUNT, coefficients=(0.5,) + (0.0,) * (COUNT - 1), intercept=0.0)
@@ -48,7 +51,7 @@ def observations(total: int, *, seed: int = 0, signal: float = 2.0) -> list[Obse
 
 def test_a_model_tells_sufficient_results_from_others() -> None:
     model = fit(observations(150), BINDING, START, calibration="c1")
-    assert (model.id, model.schema, model.source, model.embedder) == ("c1", SCHEMA, HR, "e1")
+    assert (model.id, model.schema, model.source, model.makers) == ("c1", SCHEMA, HR, MAKERS)
     assert (model.scope, model.classes, model.k) == ("s1", ("c1", "c2"), 5)
     assert (model.labels, model.unanswerable, model.population) == (150, 38, "golden.jsonl")
     held_out = observations(400, seed=1)
@@ -56,7 +59,7 @@ def test_a_model_tells_sufficient_results_from_others() -> None:
     assert sum(right) / len(right) > 0.95
     assert model.figures["auroc"] > 0.95
     assert model.figures["base_rate"] == 0.5
-    assert model.status(scope="s1", embedder="e1") is ConfidenceStatus.CALIBRATED
+    assert model.status is ConfidenceStatus.CALIBRATED
 
 
 def test_enough_labels_certify_a_threshold_on_questions_that_were_kept_apart() -> None:
@@ -68,7 +71,7 @@ def test_enough_labels_certify_a_threshold_on_questions_that_were_kept_apart() -
     assert certificate.wrong < 0.1 * certificate.served
     assert model.threshold is not None
     assert model.threshold <= certificate.threshold
-    assert model.status(scope="s1", embedder="e1") is ConfidenceStatus.CERTIFIED
+    assert model.status is ConfidenceStatus.CERTIFIED
 
 
 def test_what_certifies_was_not_fitted_on_and_is_kept_apart_for_ever() -> None:
@@ -95,7 +98,7 @@ def test_too_few_labels_to_certify_say_how_many_would_do() -> None:
 
 def test_few_labels_are_provisional() -> None:
     model = fit(observations(FEWEST), BINDING, START, calibration="c1")
-    assert model.status(scope="s1", embedder="e1") is ConfidenceStatus.PROVISIONAL
+    assert model.status is ConfidenceStatus.PROVISIONAL
     assert FEWEST < MIN_LABELS
 
 
@@ -178,3 +181,55 @@ def test_a_threshold_needs_enough_above_it_to_say_anything() -> None:
     assert _threshold(predicted, np.ones(MIN_SERVED - 1, dtype=bool), 0.5) is None
     predicted = np.arange(MIN_SERVED) / 100
     assert _threshold(predicted, np.ones(MIN_SERVED, dtype=bool), 0.5) == 0.0
+
+
+def feedback(some: list[Observation], *, propensity: float = 1.0, schema: int = SCHEMA) -> list[Labelled]:
+    return [
+        Labelled(
+            request=one.group,
+            schema=schema,
+            features=one.features,
+            scope="s1",
+            sufficient=one.sufficient,
+            answerable=one.sufficient,
+            propensity=propensity,
+            labelled_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )
+        for one in some
+    ]
+
+
+def test_what_people_said_of_their_questions_is_fitted_on_and_certifies_nothing() -> None:
+    golden = observations(400)
+    alone = fit(golden, BINDING, START, calibration="c1")
+    turned = [replace(one, sufficient=not one.sufficient) for one in observations(60, seed=9)]
+    beside = fit(golden, BINDING, START, calibration="c1", feedback=feedback(turned))
+    assert beside.linear != alone.linear
+    assert (beside.labels, beside.unanswerable, len(beside.points)) == (alone.labels, alone.unanswerable, 400)
+    assert (beside.feedback, beside.feedback_unanswerable) == (60, 30)
+    assert alone.certificate is not None
+    assert beside.certificate is None or beside.certificate.labels == alone.certificate.labels
+
+
+def test_labels_of_other_features_or_of_golden_questions_are_left_out() -> None:
+    golden = observations(100)
+    alone = fit(golden, BINDING, START, calibration="c1")
+    others = [*feedback(observations(30, seed=9), schema=SCHEMA + 1), *feedback(golden[:30])]
+    assert fit(golden, BINDING, START, calibration="c1", feedback=others) == alone
+
+
+def test_no_label_counts_for_more_than_ten() -> None:
+    golden, some = observations(100), observations(20, seed=9)
+    tenth, fiftieth = (
+        fit(golden, BINDING, START, calibration="c1", feedback=feedback(some, propensity=propensity))
+        for propensity in (0.1, 0.02)
+    )
+    assert tenth == fiftieth
+    assert tenth != fit(golden, BINDING, START, calibration="c1", feedback=feedback(some))
+
+
+def test_labels_of_people_make_a_model_calibrated_too() -> None:
+    model = fit(observations(40), BINDING, START, calibration="c1")
+    assert (model.status, model.missing_labels()) == (ConfidenceStatus.PROVISIONAL, 10)
+    model = fit(observations(40), BINDING, START, calibration="c1", feedback=feedback(observations(20, seed=9)))
+    assert model.status is ConfidenceStatus.CALIBRATED

@@ -56,3 +56,19 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.jsonl").write_bytes(b"\xe9")
     with pytest.raises(RefusedError, match="cannot be read as UTF-8"):
         read_golden(tmp_path / "latin.jsonl", HR)
+
+
+def test_a_file_without_a_question_for_the_source_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="no question for 'hr', and 1 for other sources"):
+        golden(tmp_path, '{"source": "legal", "query": "Who signs?", "documents": []}\n')
+    with pytest.raises(RefusedError, match="no question for 'hr', and 0"):
+        golden(tmp_path, "\n")
+
+
+def test_a_question_with_two_answers_is_refused_and_the_same_one_counts_once(tmp_path: Path) -> None:
+    first = '{"source": "hr", "query": "How many days?", "documents": ["a.md", "b.md"]}\n'
+    again = '{"source": "hr", "query": "how  many DAYS?", "documents": ["b.md", "a.md"]}\n'
+    assert len(golden(tmp_path, first + again)) == 1
+    with pytest.raises(RefusedError, match=r"golden\.jsonl:3: the question of line 1 is asked again") as caught:
+        golden(tmp_path, first + again + '{"source": "hr", "query": "How many days?", "documents": []}')
+    assert "days" not in caught.value.message

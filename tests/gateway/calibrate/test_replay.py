@@ -1,0 +1,292 @@
+"""A source calibrated with golden questions, and what syncs, purges and others' documents make of its confidence."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from gateway import calibrate as fitting
+from gateway.answer import Answer, RetrievalRequest
+from gateway.calibrate import Failure, Golden, Questions, Replay, Saved
+from gateway.confidence import shipped
+from gateway.identity import Identity
+from gateway.lookup import Lookup, Opened
+from gateway.retrieval import Retrieval
+from gateway.tokens import Tokens
+from indexer import calibrations, catalog, erase
+from indexer.calibrations import Basis
+from indexer.extent import extent
+from indexer.shelf import Shelf
+from policies.errors import ConflictError
+from policies.model import Action, Caller, ConfidenceStatus, SourceName, Verdict
+from policies.purge import ErasureRequest
+from tests import catalogs
+from tests.indexer.workbench import ACTOR, Bench, File, create, opened, text
+from tests.policies import handbook
+
+HR = SourceName("hr-handbook")
+PURPOSE = "employee-support"
+TOPICS = 60
+STAFF = Caller(subject="ann", groups=frozenset({"staff"}), purposes=frozenset({PURPOSE}), region="gb")
+"""Who asks like the golden questions."""
+
+
+def word(number: int) -> str:
+    """A word of its own for each topic."""
+    return "".join("bcdfghklmnprstvz"[int(digit, 16)] + "aeiou"[number % 5] for digit in f"{number:02x}") + "rix"
+
+
+FILES: Mapping[str, File] = {
+    f"{number}.md": text(f"On {word(number)}", f"The {word(number)} of the {word(number + 100)} is kept for days.")
+    for number in range(TOPICS)
+}
+QUESTIONS: Mapping[str, tuple[str, ...]] = {
+    f"What is the {word(number)} of {word(number + 100)}?": (f"{number}.md",) for number in range(TOPICS)
+} | {f"Who may {word(number)} a {word(number + 30)}?": () for number in range(200, 224)}
+"""Those with an answer, then those without."""
+
+
+@dataclass
+class Seconds:
+    """A clock that goes on by so much each time it is looked at."""
+
+    step: float = 0.0
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """A bench that rehearses."""
+
+    bench: Bench
+    seconds: Seconds
+
+    def lookup(self) -> Lookup:
+        bench = self.bench
+        return Lookup(
+            keyring=bench.keyring,
+            shelf=Shelf(home=bench.home),
+            redactor=bench.stages.redactor,
+            embedder=bench.stages.embedder,
+            node=bench.workshop.node,
+        )
+
+    def calibrate(self, *, calibration: str = "first", meanwhile: Callable[[], object] = lambda: None) -> None:
+        """As `penstock calibrate` does; something happens when the questions have been asked."""
+        bench, lookup = self.bench, self.lookup()
+        with bench.database.reading() as session:
+            registered = catalog.require(session, HR)
+            searched = lookup.open(session, registered, STAFF, PURPOSE, bench.clock())
+        assert isinstance(searched, Opened)
+        golden = tuple(Golden(query=query, documents=documents) for query, documents in QUESTIONS.items())
+        questions = Questions(
+            subject="ann",
+            groups=("staff",),
+            purpose=PURPOSE,
+            region="gb",
+            asked=fitting.keep(bench.keyring, HR, golden),
+        )
+        observations = fitting.observe(lookup, bench.database, searched, questions.asked, progress=lambda _: None)
+        binding = fitting.binding_of(searched, questions, lookup.makers(searched.source))
+        saved = Saved(
+            model=fitting.fit(observations, binding, shipped(), calibration=calibration),
+            extent=extent(searched.generation, searched.visible),
+            golden=questions.after(searched.scope()).seal(bench.keyring, HR),
+        )
+        meanwhile()
+        fitting.put_in_force(bench.database, registered, searched, saved, actor=ACTOR, now=bench.clock(), again=False)
+
+    def sync(self, files: Mapping[str, File]) -> None:
+        self.bench.origin.files = dict(files)
+        self.bench.sync(handbook.source(), confirm_deletes=True)
+
+    def ask(self, query: str = "What is kept?", caller: Caller = STAFF) -> Answer:
+        bench = self.bench
+        retrieval = Retrieval(
+            database=bench.database,
+            lookup=self.lookup(),
+            identity=Identity(reading=bench.database.reading, tokens=Tokens((), fetch=_no_fetch)),
+            clock=bench.clock,
+        )
+        request = RetrievalRequest(query=query, purpose=PURPOSE, sources=None, k=5, conversation=None)
+        return retrieval.retrieve(caller, request, request_id="r1")
+
+    def status(self, caller: Caller = STAFF) -> ConfidenceStatus:
+        return self.ask(caller=caller).confidence.status
+
+    def basis(self) -> Basis:
+        with self.bench.database.reading() as session:
+            found = calibrations.basis(session, HR)
+        assert found is not None
+        return found
+
+    def model(self) -> dict[str, object]:
+        with self.bench.database.reading() as session:
+            found = calibrations.latest(session, HR)
+        assert found is not None
+        plain: dict[str, object] = json.loads(found)
+        return plain
+
+    def erase(self, *names: str) -> None:
+        bench = self.bench
+        ids = frozenset(bench.keyring.document_id(HR, name) for name in names)
+        request = ErasureRequest(documents=ids, reference="DSR-1", ground="withdrawn_consent")
+        erase.erase(bench.workshop, handbook.source(), request, actor=ACTOR)
+
+
+def _no_fetch(_: str) -> bytes:
+    raise AssertionError("no issuer is configured")
+
+
+@contextmanager
+def housed(folder: Path, *, first_id: int) -> Iterator[House]:
+    with opened(folder, first_id=first_id) as bench:
+        seconds, numbers = Seconds(), itertools.count(1)
+        plain = House(bench=bench, seconds=seconds)
+        replay = Replay(lookup=plain.lookup, clock=bench.clock, seconds=seconds, new_id=lambda: f"again{next(numbers)}")
+        yield House(bench=replace(bench, workshop=replace(bench.workshop, rehearse=replay)), seconds=seconds)
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home whose one source is calibrated. Not to be changed."""
+    folder = tmp_path_factory.mktemp("calibrated")
+    create(folder / "home")
+    with housed(folder / "home", first_id=1) as made:
+        made.bench.apply()
+        made.sync(FILES)
+        made.calibrate()
+    yield folder / "home"
+    catalogs.drop(folder)
+
+
+@pytest.fixture
+def house(calibrated: Path, tmp_path: Path) -> Iterator[House]:
+    catalogs.copy_home(calibrated, tmp_path / "home")
+    with housed(tmp_path / "home", first_id=1_000_000) as made:
+        yield made
+
+
+def test_a_sync_that_changes_much_asks_the_questions_again_before_it_is_seen(house: House) -> None:
+    assert house.status() is ConfidenceStatus.CALIBRATED
+    remaining = dict(itertools.islice(FILES.items(), 36))
+    house.sync(remaining)
+    answer = house.ask()
+    assert answer.confidence.status is ConfidenceStatus.CALIBRATED
+    assert answer.confidence.calibration == "again1"
+    model = house.model()
+    assert (model["labels"], model["unanswerable"], model["gone"]) == (84, 48, 24)
+    calibrated = [record for record in house.bench.audit() if record.action == Action.CALIBRATED]
+    assert json.loads(calibrated[-1].detail)["again"] is True
+
+
+def test_nothing_but_what_the_asking_caller_sees_counts(house: House) -> None:
+    """Neither its coming nor its going, nor the failing of what it would have made necessary."""
+    before = house.model(), house.basis(), house.ask()
+    house.seconds.step = 1e6
+    house.sync({**FILES, **{f"board/{name}": file for name, file in FILES.items()}})
+    assert (house.model(), house.basis(), house.ask()) == before
+    house.sync(FILES)
+    assert (house.model(), house.basis(), house.ask()) == before
+
+
+def test_an_erasure_waits_for_no_question_and_makes_stale_until_they_were_asked(house: House) -> None:
+    house.seconds.step = 1e6
+    house.erase(*itertools.islice(FILES, 24))
+    assert house.status() is ConfidenceStatus.STALE
+    assert house.basis().failed == Failure.OVER_BUDGET.value
+    house.seconds.step = 0.0
+    # The origin still has them; that they do not come back is not new, so that no other index is made.
+    house.sync(FILES)
+    assert house.status() is ConfidenceStatus.CALIBRATED
+    assert house.basis().failed is None
+
+
+def test_without_questions_two_percent_may_change_and_no_more(house: House) -> None:
+    basis = house.basis()
+    with house.bench.database.writing() as session:
+        calibrations.keep(session, HR, calibration="first", extent=basis.extent, golden=None)
+    house.sync({**FILES, "new.md": text("New", "Nothing of it.")})
+    assert house.status() is ConfidenceStatus.CALIBRATED
+    house.sync({**FILES, "new.md": text("New", "Nothing of it."), "newer.md": text("Newer", "Nothing of it.")})
+    assert house.status() is ConfidenceStatus.STALE
+    house.sync(FILES)
+    assert house.status() is ConfidenceStatus.CALIBRATED
+
+
+def test_questions_that_cannot_be_asked_make_stale_and_block_no_publication(house: House) -> None:
+    before = house.bench.generation(handbook.source()).id
+    few = {f"new{number}.md": text(f"New {number}", "Nothing of it.") for number in range(3)}
+    house.sync(few)
+    assert house.bench.generation(handbook.source()).id != before
+    assert house.status() is ConfidenceStatus.STALE
+    assert house.basis().failed == Failure.TOO_FEW.value
+    assert house.model()["id"] == "first"
+
+
+def test_questions_given_meanwhile_are_not_lost_to_those_asked_again(house: House) -> None:
+    rehearse, database = house.bench.workshop.rehearse, house.bench.database
+    assert rehearse is not None
+    source = handbook.source()
+    house.bench.origin.files = {**FILES, "new.md": text("New", "Nothing of it.")}
+    replace(house.bench, workshop=replace(house.bench.workshop, rehearse=None)).sync(source)
+    settle = rehearse(database, house.bench.registered(source), published=True, actor=ACTOR)
+    assert settle is not None
+    house.calibrate(calibration="other")
+    with database.writing() as session:
+        settle(session)
+    assert house.model()["id"] == house.basis().calibration == "other"
+
+
+def test_what_is_kept_of_the_questions_names_nothing(house: House) -> None:
+    sealed = house.basis().golden
+    assert sealed is not None
+    content = b"".join(path.read_bytes() for path in house.bench.home.root.rglob("*") if path.is_file())
+    assert next(iter(QUESTIONS)).encode() not in content
+    kept = Questions.unseal(house.bench.keyring, HR, sealed)
+    assert len(kept.asked) == len(QUESTIONS)
+    assert kept.asked[3].documents == (house.bench.keyring.document_id(HR, "3.md"),)
+
+
+def test_an_index_that_changes_while_it_is_calibrated_stores_nothing(house: House) -> None:
+    before = house.model(), house.basis()
+    replaced = replace(house.bench, workshop=replace(house.bench.workshop, rehearse=None))
+
+    def sync() -> None:
+        replaced.origin.files = {**FILES, "new.md": text("New", "Nothing of it.")}
+        replaced.sync(handbook.source())
+
+    with pytest.raises(ConflictError, match="changed while the questions were asked"):
+        house.calibrate(calibration="second", meanwhile=sync)
+    assert (house.model(), house.basis()) == before
+
+
+def test_a_calibration_of_another_version_is_none_until_its_questions_were_asked_again(house: House) -> None:
+    with house.bench.database.writing() as session:
+        other = json.dumps(house.model() | {"schema": 0})
+        calibrations.store(session, HR, calibration="first", model=other, now=handbook.NOW)
+    answer = house.ask()
+    assert (answer.confidence.status, answer.confidence.value) == (ConfidenceStatus.UNCALIBRATED, None)
+    assert answer.verdict is Verdict.HANDOFF
+    house.sync(FILES)
+    assert house.status() is ConfidenceStatus.CALIBRATED
+
+
+def test_whatever_makes_an_index_or_a_query_otherwise_makes_stale(house: House) -> None:
+    model = house.model()
+    makers = model["makers"]
+    assert isinstance(makers, dict)
+    assert set(makers) == {"embedder", "analyser", "splitter", "redactor"}
+    for maker in makers:
+        with house.bench.database.writing() as session:
+            other = json.dumps(model | {"makers": makers | {maker: "another"}})
+            calibrations.store(session, HR, calibration="first", model=other, now=handbook.NOW)
+        assert house.status() is ConfidenceStatus.STALE
