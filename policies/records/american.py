@@ -114,7 +114,8 @@ def _identifiers(known: Known, facts: Facts) -> list[str]:
         "### The identifiers of 45 CFR 164.514(b)(2)(i)",
         (
             f"What the redaction profile {clause.covered} replaces. This is no de-identification: the Safe Harbor "
-            "method asks for all eighteen and for no actual knowledge that what is left identifies somebody."
+            "method asks for all eighteen and for no actual knowledge that what is left identifies somebody. "
+            f"As configured: {redaction(known.source.policy, 'en')}."
         ),
         table(("", "Identifier", "Covered", "Not covered"), rows),
     ]

@@ -166,8 +166,14 @@ def redaction(policy: Policy, language: Language) -> str:
     if clause.profile == "none":
         return words.say(language, "not_replaced", reason=(clause.reason or "").removesuffix("."))
     nameless = "PERSON" in clause.keep or (clause.profile == "identifiers" and "PERSON" not in clause.also)
-    replaced = words.say(language, "replaced_identifiers" if nameless else "replaced", profile=clause.covered)
-    return "; ".join((replaced, words.say(language, "vault_on"))) if clause.vault else replaced
+    said = [words.say(language, "replaced_identifiers" if nameless else "replaced", profile=clause.covered)]
+    if clause.allow:
+        said.append(words.say(language, "allowed", number=str(len(clause.allow))))
+    if clause.other_languages == "patterns":
+        said.append(words.say(language, "other_languages"))
+    if clause.vault:
+        said.append(words.say(language, "vault_on"))
+    return "; ".join(said)
 
 
 def vault(policy: Policy, language: Language) -> str:

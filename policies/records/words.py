@@ -164,6 +164,14 @@ PHRASES: _Both = MappingProxyType(
                 "seules personnes habilitées, avec trace au journal (coffre actif)"
             ),
         ),
+        "allowed": (
+            "strings that the manifest names are left as written ({number})",
+            "chaînes nommées par le manifeste laissées telles quelles ({number})",
+        ),
+        "other_languages": (
+            "passages in other languages are kept, and no names are looked for in them",
+            "passages en d'autres langues conservés, sans recherche de noms",
+        ),
         "vault_off": (
             "the values behind pseudonyms are not kept (vault off)",
             "valeurs remplacées par des pseudonymes non conservées (coffre inactif)",

@@ -61,3 +61,16 @@ def test_a_canary_in_an_answer_is_a_finding_unless_redaction_missed_it() -> None
     assert not canaries.found_in(said, people, known=frozenset({("name", people[0].number)}))
     log = [routes.Said(route="penstock serve", where=routes.LOG, content=name)]
     assert canaries.found_in(log, people, known=frozenset({("name", people[0].number)}))
+
+
+def test_what_a_command_tells_back_to_who_typed_it_is_counted_apart_from_what_it_says_of_others() -> None:
+    ann, bob = invent(2, seed=1)
+    said = routes.Said(
+        route="penstock sync",
+        where=routes.LOG,
+        content=f"There is no source {ann.surname!r} or {bob.surname!r}.".encode(),
+        typed=f"sync {ann.surname}",
+    )
+    found = canaries.found_in([said], (ann, bob), known=frozenset())
+    where = {one.value.casefold(): one.where for one in found}
+    assert where == {ann.surname.casefold(): routes.ECHOED, bob.surname.casefold(): routes.LOG}

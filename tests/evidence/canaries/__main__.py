@@ -11,7 +11,8 @@ what is compressed.
 
 A name in a document that was not recognised as one is a miss of redaction: it stands in the index and in answers, and
 is counted apart, as a share of what is in the document, by format, place and kind. So is what a command shows the
-operator on standard output because it was asked for. Bound: nothing anywhere else, in a log, an error body or a file.
+operator on standard output because it was asked for, and the words of a command line that an error tells back to
+whoever typed them, on the terminal they were typed on. Bound: nothing anywhere else, in a log, an error body or a file.
 Findings name the route and the kind; `--show` adds the value.
 """
 
@@ -42,6 +43,9 @@ MOST_BYTES = 200_000
 BROKEN_SHARE = 10
 """One in so many documents is broken."""
 LANGUAGES = ("en", "fr")
+INDEXES = "sources"
+"""The folder of the home that holds words as they are searched, so those too that redaction missed."""
+TOLD = frozenset((routes.SHOWN, routes.ECHOED))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,7 +213,7 @@ def search(
     for file, needles in scan(penstock.home, list(owners)).found.items():
         for needle in needles:
             kind, number = owners[needle]
-            if "generations" not in Path(file).parts or (kind, number) not in known:
+            if Path(file).parts[0] != INDEXES or (kind, number) not in known:
                 found.append(Found(where="file", route=_place(file), kind=kind, value=needle.decode()))
     return found
 
@@ -221,11 +225,15 @@ def found_in(
     owners = _owners(people)
     finder = Finder(owners)
     return [
-        Found(where=one.where, route=one.route, kind=owners[needle][0], value=needle.decode())
+        Found(where=_where(one, needle.decode()), route=one.route, kind=owners[needle][0], value=needle.decode())
         for one in said
         for needle in finder.find(one.content)
         if one.where != routes.ANSWER or owners[needle] not in known
     ]
+
+
+def _where(said: routes.Said, value: str) -> str:
+    return routes.ECHOED if value.casefold() in said.typed.casefold() else said.where
 
 
 def _owners(people: Sequence[Person]) -> dict[bytes, tuple[str, int]]:
@@ -247,15 +255,16 @@ def _report(
     *,
     show: bool,
 ) -> int:
-    leaks = [one for one in found if one.where != routes.SHOWN]
+    leaks = [one for one in found if one.where not in TOLD]
+    told = [one for one in found if one.where in TOLD]
     print(f"{people} people in {len(planted)} documents, {sum(one.is_broken for one in planted)} of them broken\n")
     print("Found where it must not be:" if leaks else "Found where it must not be: nothing")
-    for one in (leaks, [one for one in found if one.where == routes.SHOWN]):
+    for one in (leaks, told):
         for (where, route, kind), number in sorted(Counter((f.where, f.route, f.kind) for f in one).items()):
             print(f"  {where:22} {route:32} {kind:8} {number:6}")
             for value in sorted({f.value for f in one if show and (f.where, f.route, f.kind) == (where, route, kind)}):
                 print(f"      {value!r}")
-        print("\nShown to the operator, who asked:" if one is leaks else "")
+        print("\nShown to the operator, who asked, or told back to who typed it:" if one is leaks else "")
     shares: dict[str, dict[str, tuple[int, int]]] = {}
     for axis, name in enumerate(("format", "place", "kind")):
         totals: Counter[str] = Counter()

@@ -5,6 +5,7 @@ import html
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from email import policy
 from email.message import EmailMessage
 from types import MappingProxyType
 
@@ -116,7 +117,8 @@ def _xml(page: Page) -> bytes:
 
 
 def _mail(page: Page) -> bytes:
-    message = EmailMessage()
+    # An address beyond ASCII travels as it is (RFC 6532): in a Message-ID there is no other way to write it.
+    message = EmailMessage(policy=policy.default.clone(utf8=not page.author.mail.isascii()))
     message["From"] = f"{page.author.name} <{page.author.mail}>"
     message["To"] = f"{page.row.name} <{page.row.mail}>"
     message["Subject"] = page.title
@@ -214,9 +216,11 @@ def _open_text(page: Page) -> bytes:
 
 
 def _rich(page: Page) -> bytes:
-    lines = (page.title, *page.paragraphs, *page.cells)
-    body = "\\par\n".join("".join(sign if sign.isascii() else f"\\u{ord(sign)}?" for sign in line) for line in lines)
-    return ("{\\rtf1\\ansi{\\info{\\author " + page.author.surname + "}}" + body + "}").encode("ascii")
+    def escaped(text: str) -> str:
+        return "".join(sign if sign.isascii() else f"\\u{ord(sign)}?" for sign in text)
+
+    body = "\\par\n".join(map(escaped, (page.title, *page.paragraphs, *page.cells)))
+    return ("{\\rtf1\\ansi{\\info{\\author " + escaped(page.author.surname) + "}}" + body + "}").encode("ascii")
 
 
 def _book(page: Page) -> bytes:

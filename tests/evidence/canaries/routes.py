@@ -16,6 +16,7 @@ from tests.journeys.penstock import PURPOSE, SCRIPT, START_TIMEOUT_S, Penstock, 
 
 ANSWER = "answer"
 SHOWN = "shown to the operator"
+ECHOED = "told back to who typed it"
 LOG = "log"
 ERROR = "error body"
 MAX_BODY = 200_000
@@ -29,11 +30,12 @@ _COMMANDS = frozenset(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said:
-    """What came back of a route. `where` is one of ANSWER, SHOWN, LOG and ERROR."""
+    """What came back of a route. `where` is one of ANSWER, SHOWN, LOG and ERROR; `typed` are a command's arguments."""
 
     route: str
     where: str
     content: bytes
+    typed: str = ""
 
 
 def commands(penstock: Penstock, people: Sequence[Person], names: Sequence[str]) -> Iterator[Said]:
@@ -68,7 +70,7 @@ def _command(penstock: Penstock, *arguments: str | Path) -> Iterator[Said]:
     known = [str(argument) for argument in arguments[:2] if str(argument) in _COMMANDS]
     route = " ".join(("penstock", *known))
     yield Said(route=route, where=SHOWN, content=done.out.encode())
-    yield Said(route=route, where=LOG, content=done.err.encode())
+    yield Said(route=route, where=LOG, content=done.err.encode(), typed=" ".join(map(str, arguments)))
 
 
 @contextmanager

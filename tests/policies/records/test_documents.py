@@ -219,6 +219,21 @@ def test_the_assessment_and_the_checklist_say_whether_values_can_be_brought_back
     assert ("(vault on)" in made["record-of-processing-ico.md"]) is bool(more)
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (", allow: [Ada Lovelace Building, Ann]", "strings that the manifest names are left as written (2)"),
+        (", other_languages: patterns", "passages in other languages are kept, and no names are looked for in them"),
+    ],
+)
+def test_what_a_manifest_lets_pass_stands_in_every_paper_that_speaks_of_redaction(more: str, said: str) -> None:
+    bent = ("languages: [en, fr]", f"languages: [en, fr]{more}")
+    american = documents(facts(known(*HIPAA, bent)))
+    (flow,) = (content for name, content in american.items() if name.startswith("us-data-flow"))
+    assert said in documents(facts(known(bent)))["record-of-processing-ico.md"]
+    assert flow.count(said) == 2  # under its redaction, and under the identifiers of HIPAA
+
+
 def test_the_british_checklist_tells_of_every_source_under_british_law() -> None:
     made = documents(
         facts(
