@@ -15,6 +15,7 @@ from policies.model import SourceName
 _CALIBRATION, _BASIS = (SQLModel.metadata.tables[name] for name in ("calibration", "basis"))
 _OF_SOURCE = _CALIBRATION.c.source == bindparam("source")
 _LATEST = select(_CALIBRATION.c.model).where(_OF_SOURCE)
+_CREATED = select(_CALIBRATION.c.created).where(_OF_SOURCE)
 _STORED = (
     select(_CALIBRATION.c.id, _CALIBRATION.c.model, _BASIS.c.failed)
     .outerjoin(_BASIS, (_BASIS.c.source == _CALIBRATION.c.source) & (_BASIS.c.calibration == _CALIBRATION.c.id))
@@ -80,3 +81,9 @@ def fail(session: Session, source: SourceName, *, calibration: str, why: str, tr
     """Note that the questions of a model could not be asked again: from then on it is stale."""
     of_model = (_BASIS.c.source == source) & (_BASIS.c.calibration == calibration)
     session.connection().execute(update(_BASIS).where(of_model).values(failed=why, tried=tried))
+
+
+def made_at(session: Session, source: SourceName) -> datetime | None:
+    """When the stored model of a source was stored, UTC, aware; None where there is none."""
+    created = session.connection().execute(_CREATED, {"source": source}).scalar()
+    return None if created is None else datetime.fromisoformat(created)

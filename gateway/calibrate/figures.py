@@ -42,9 +42,15 @@ def auroc(confidence: Column, sufficient: Flags) -> float:
     return float((ranks[sufficient].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
+def bins(confidence: Column) -> NDArray[np.intp]:
+    """Where bins of equal mass begin in the sorted column, which is not empty."""
+    wanted = min(len(confidence), MAX_BINS, max(MIN_BINS, len(confidence) // PER_BIN))
+    return np.arange(wanted) * len(confidence) // wanted
+
+
 def calibration_error(confidence: Column, sufficient: Flags) -> float:
     """ECE over bins of equal mass, 0 to 1. Compare it with `null_error`: perfect models do not reach 0 either."""
-    cuts = _bins(confidence)
+    cuts = bins(confidence)
     gaps = np.add.reduceat(np.sort(confidence), cuts) - np.add.reduceat(
         sufficient[np.argsort(confidence, kind="stable")].astype(np.float64), cuts
     )
@@ -119,12 +125,6 @@ def measured(confidence: Column, sufficient: Flags, rng: np.random.Generator) ->
     """All the figures by name, unrounded, with the calibration error that a perfect model would have."""
     null, highest = null_error(confidence, rng)
     return plain(confidence, sufficient) | {"ece_null": null, "ece_null_95": highest}
-
-
-def _bins(confidence: Column) -> NDArray[np.intp]:
-    """Where bins of equal mass begin in the sorted column."""
-    bins = min(len(confidence), MAX_BINS, max(MIN_BINS, len(confidence) // PER_BIN))
-    return np.arange(bins) * len(confidence) // bins
 
 
 def _tied_errors(confidence: Column, sufficient: Flags) -> Column:
