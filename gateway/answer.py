@@ -43,18 +43,18 @@ class CitedPassage:
 
     `score` is a similarity, comparable within one answer only. `version` names the content the passage was cut from,
     `ordinal` is its 0-based place in the document, `page` is 1-based; `page` and `section` are None where the format
-    has none. `title` and `uri` are redacted like the text, "" where the origin gives none.
+    has none. `title` and `uri` are redacted like the text, "" where the origin gives none. Its repr holds ids only.
     """
 
-    text: str
+    text: str = field(repr=False)
     score: float
     source: SourceName
     document: DocumentId
-    title: str
-    uri: str
+    title: str = field(repr=False)
+    uri: str = field(repr=False)
     version: str
     page: int | None
-    section: str | None
+    section: str | None = field(repr=False)
     ordinal: int
 
 
