@@ -61,11 +61,12 @@ def _told(home: Path | None, source: SourceName) -> "Report":
 
     with installation(home) as opened, opened.database.reading() as session:
         registered = catalog.require(session, source)
+        standing = confidence_of(opened, session, registered)
         return of_source(
             session,
             source,
-            status=ConfidenceStatus(confidence_of(opened, session, registered)),
-            why=(),
+            status=ConfidenceStatus(standing.status),
+            why=standing.why,
             max_risk=described(registered).policy.guardrail.max_risk,
             made=clock(),
         )
