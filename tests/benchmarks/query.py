@@ -116,6 +116,7 @@ def _fill(installation: Installation, words: list[str], passages: int) -> dict[i
     rng = np.random.default_rng(7)
     source = parse(MANIFEST, path="bench.yaml")
     now = clock()
+    installation.keyring.begin_source(SOURCE)
     with installation.database.writing() as session:
         catalog.register(
             session, SOURCE, manifest=MANIFEST, path=Path("bench.yaml"), policy_hash=source.policy_hash, now=now

@@ -75,7 +75,7 @@ class House:
 
     def rows(self, table: type[AskedRow | LabelRow | HandoffRow]) -> list[Mapping[str, Any]]:
         with self.bench.database.reading() as session:
-            found = session.connection().execute(sql(f"SELECT * FROM {table.__tablename__}"))  # noqa: S608 - our own name
+            found = session.connection().execute(sql(f"SELECT * FROM {table.__tablename__} ORDER BY 1"))  # noqa: S608 - our own name
             return [dict(row) for row in found.mappings()]
 
     def _headers(self, name: str) -> dict[str, str]:
