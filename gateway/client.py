@@ -222,12 +222,15 @@ class Client:
         """Tell whether the passages of an answer held what the question needed.
 
         `answerable` says whether the source has an answer at all, None where nobody knows. Once the call returns, the
-        feedback is durable; the same again changes nothing.
+        feedback is durable; the same again changes nothing. It takes the role reviewer, and not whoever asked.
 
         Raises:
             As `retrieve`.
         """
-        self._post("/v1/feedback", {"request_id": request_id, "sufficient": sufficient, "answerable": answerable}, key)
+        wanted = {"request_id": request_id, "sufficient": sufficient, "answerable": answerable}
+        kept = self._post("/v1/feedback", wanted, key)
+        if any(kept.value(name) != value for name, value in wanted.items()):
+            raise MalformedError("The gateway kept other feedback than was given.")
 
     def _post(self, path: str, wanted: Mapping[str, object], key: str | None) -> Object:
         body = json.dumps({name: value for name, value in wanted.items() if value is not None}).encode()
@@ -248,15 +251,16 @@ class Client:
 
 def _persistently(ask: Callable[[], Object], deadline: float) -> Object:
     """What `ask` returns, tried again only while the gateway says for sure that it did nothing."""
-    for tried in range(TRIES):
+    tried = 0
+    while True:
         try:
             return ask()
         except AwayError as error:
             pause_s = max(error.retry_after_s or 0, BACKOFF_S * 2**tried) * secrets.SystemRandom().uniform(1, 1.5)
-            if not error.again or tried == TRIES - 1 or time.monotonic() + pause_s >= deadline:
+            tried += 1
+            if not error.again or tried == TRIES or time.monotonic() + pause_s >= deadline:
                 raise
-            time.sleep(pause_s)
-    raise AssertionError
+        time.sleep(pause_s)
 
 
 def _quoted(key: str) -> str:
@@ -268,12 +272,12 @@ def _quoted(key: str) -> str:
 
 
 def _read(reply: Reply) -> Object:
-    """What a 200 or 201 says.
+    """What a 200 says.
 
     Raises:
         ProblemError, AwayError: it is another status. MalformedError: it says nothing that can be relied on.
     """
-    if reply.status in {HTTPStatus.OK, HTTPStatus.CREATED}:
+    if reply.status == HTTPStatus.OK:
         if reply.media_type != _JSON:
             raise MalformedError("The answer is not declared as JSON.")
         return parsed(reply.body)

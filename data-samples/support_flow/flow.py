@@ -1,6 +1,6 @@
 """A support agent: a customer's question becomes one ticket, or goes to a person.
 
-    python data-samples/support_flow/flow.py "Which fault does the code E7 stand for?" --message-id 42
+    python data-samples/support_flow/flow.py "What does the fault code E-05 mean on a Merle?" --message-id 42
 
 Retrieve, draft, ticket. What the gateway vouches for becomes a ticket that is ready; what it is not sure of becomes one
 that a person approves; what it hands off goes to a person, and no model sees it. However often a message is handled,

@@ -473,13 +473,16 @@ def test_what_is_no_key_is_refused_before_anything_is_sent(key: str) -> None:
     assert impostor.heard == []
 
 
-def test_feedback_tells_what_is_known_and_leaves_out_what_is_not() -> None:
-    impostor = Impostor(says=[http(b"{}")])
+def test_feedback_tells_what_is_known_and_believes_only_its_own_words() -> None:
+    kept = {"request_id": "r1", "sufficient": True, "answerable": None}
+    impostor = Impostor(says=[http(json.dumps(kept).encode()), http(json.dumps(kept).encode()), http(b"{}")])
     with impostor.listening() as client:
         client.feedback("r1", sufficient=True)
-        client.feedback("r2", sufficient=False, answerable=False, key="k")
+        for request in ("r2", "r1"):
+            with pytest.raises(MalformedError):
+                client.feedback(request, sufficient=False, answerable=False, key="k")
     bodies = [json.loads(request.split(b"\r\n\r\n")[1]) for request in impostor.heard]
-    assert bodies == [
+    assert bodies[:2] == [
         {"request_id": "r1", "sufficient": True},
         {"request_id": "r2", "sufficient": False, "answerable": False},
     ]

@@ -1,12 +1,10 @@
 """One home is made for all journeys; each that changes something gets a copy."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import catalogs
 from tests.journeys import nursery as nurseries
 from tests.journeys.nursery import Nursery
 from tests.journeys.penstock import Penstock
@@ -30,9 +28,4 @@ def settled(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Penst
 @pytest.fixture
 def penstock(settled: Penstock, tmp_path: Path) -> Penstock:
     """A copy of that home, with its documents, to do anything to."""
-    copy = Penstock(folder=tmp_path / "copy", nursery=settled.nursery)
-    shutil.copytree(settled.folder, copy.folder)
-    if catalogs.kind() == "postgresql":
-        catalogs.copy(settled.home / "catalog.db", copy.home / "catalog.db")
-    copy.must("apply", copy.manifest, "--yes")
-    return copy
+    return settled.copied(tmp_path / "copy")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -110,6 +111,15 @@ class Penstock:
         self.must("init", "--region", "gb")
         self.must("apply", self.manifest, "--yes")
         self.must("sync", "notes")
+
+    def copied(self, folder: Path) -> "Penstock":
+        """A copy of the home, with its documents, to do anything to."""
+        copy = Penstock(folder=folder, nursery=self.nursery)
+        shutil.copytree(self.folder, folder)
+        if catalogs.kind() == "postgresql":
+            catalogs.copy(self.home / "catalog.db", copy.home / "catalog.db")
+        copy.must("apply", copy.manifest, "--yes")
+        return copy
 
     def key(self, *groups: str, purpose: str = PURPOSE, region: str = "gb") -> str:
         """A new API key."""
