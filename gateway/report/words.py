@@ -128,9 +128,10 @@ def missing(status: ConfidenceStatus, model: Model | None, source: str) -> tuple
 
 
 def _too_few(model: Model) -> tuple[str, ...]:
+    labels, unanswerable = model.labels + model.feedback, model.unanswerable + model.feedback_unanswerable
     found = (
-        (model.labels, MIN_LABELS, "labelled questions"),
-        (model.unanswerable, MIN_UNANSWERABLE, "labelled questions that are not answerable"),
+        (labels, MIN_LABELS, "labelled questions"),
+        (unanswerable, MIN_UNANSWERABLE, "labelled questions that are not answerable"),
     )
     return tuple(f"{least - there} more {what}: {there} of {least}." for there, least, what in found if there < least)
 
