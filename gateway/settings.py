@@ -10,6 +10,7 @@ PENSTOCK_ISSUERS          YAML file of the trusted issuers of tokens            
 PENSTOCK_DATABASE         postgresql://USER@HOST/DATABASE of the catalog         default SQLite in the home
 PENSTOCK_DATABASE_REGION  where that database lies                               default the home's, if it is here
 PENSTOCK_DATABASE_PASSWORD_FILE  file with its password, read anew each time     default PGPASSFILE or ~/.pgpass
+PENSTOCK_RECOGNISERS      further recognisers of names, KIND:MODEL@LANGUAGE,…    default none: the embedded one
 """
 
 import base64
@@ -25,8 +26,10 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.credential import is_country
+from indexer import upgrades
 from indexer.address import Address
 from indexer.kms import KmsAddress
+from indexer.upgrades import Upgrade
 from policies import yamldoc
 from policies.errors import ManifestError, SettingsError
 
@@ -86,6 +89,7 @@ class Settings:
     database_region: str | None
     issuers: tuple[TrustedIssuer, ...]
     database: Address | None = None
+    upgrades: tuple[Upgrade, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def read_master_key(self) -> bytes:
@@ -127,6 +131,15 @@ def from_environment(*, home: Path | None) -> Settings:
     return load(os.environ | given)  # noqa: TID251 - this module is the one that may
 
 
+def upgrades_from_environment() -> tuple[Upgrade, ...]:
+    """The further recognisers of this process, for what needs no home.
+
+    Raises:
+        SettingsError: the variable names none, or one twice.
+    """
+    return _upgrades(os.environ)  # noqa: TID251 - this module is the one that may
+
+
 def load(environ: Mapping[str, str]) -> Settings:
     """The settings that `environ` holds. An empty variable counts as not set.
 
@@ -144,6 +157,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         database_region=_region(given, "PENSTOCK_DATABASE_REGION", "the database lies"),
         issuers=() if issuers is None else _issuers(Path(issuers)),
         database=_database(given),
+        upgrades=_upgrades(given),
         environment={name: value for name, value in environ.items() if not name.startswith(("PENSTOCK_", "PG"))},
     )
 
@@ -239,6 +253,13 @@ def _database(given: Mapping[str, str]) -> Address | None:
             "PENSTOCK_DATABASE_PASSWORD_FILE is set, and PENSTOCK_DATABASE is not.", mend="Set both, or neither."
         )
     return None
+
+
+def _upgrades(given: Mapping[str, str]) -> tuple[Upgrade, ...]:
+    try:
+        return upgrades.parse(given.get("PENSTOCK_RECOGNISERS", ""))
+    except SettingsError as error:
+        raise SettingsError(f"PENSTOCK_RECOGNISERS: {error.message}", mend=error.mend) from error
 
 
 def _region(given: Mapping[str, str], name: str, where: str) -> str | None:

@@ -45,6 +45,7 @@ from indexer.sandbox import Sandbox
 from indexer.seal import Key
 from indexer.shelf import Shelf
 from indexer.tables import TABLES
+from indexer.upgrades import Upgrade
 from indexer.worker import Open, Worker
 from indexer.workshop import Workshop
 from policies.errors import PenstockError, SettingsError
@@ -69,10 +70,14 @@ def new_id() -> str:
 
 
 class LazyStages:
-    """The stages of ingestion, each made when it is first asked for and closed with the installation."""
+    """The stages of ingestion, each made when it is first asked for and closed with the installation.
 
-    def __init__(self, resources: ExitStack) -> None:
+    `upgrades` are the further recognisers, without which nothing is redacted.
+    """
+
+    def __init__(self, resources: ExitStack, upgrades: Sequence[Upgrade]) -> None:
         self._resources = resources
+        self._upgrades = upgrades
         self._folder = embed.locate_model(None)
 
     def warm(self) -> None:
@@ -98,11 +103,11 @@ class LazyStages:
     @cached_property
     def redactor(self) -> Redactor:
         """Finds and replaces personal data, with a child process that finds it."""
-        return Redactor(self._detector)
+        return Redactor(self._detector, self._upgrades)
 
     @cached_property
     def _detector(self) -> Sandbox:
-        return self._resources.enter_context(redact.detector())
+        return self._resources.enter_context(redact.detector(self._upgrades))
 
     @cached_property
     def tokens(self) -> TokenCounter:
@@ -326,7 +331,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
             home=home,
             database=database,
             keyring=keyring,
-            stages=LazyStages(resources),
+            stages=LazyStages(resources, settings.upgrades),
             settings=settings,
             resources=resources,
             node=_node(settings, home),

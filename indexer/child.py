@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -31,7 +31,9 @@ class LostError(Exception):
 
 
 class Child:
-    """Starts at once, serving `module`. For one thread at a time; `stop` must be called in the end.
+    """Starts at once, serving `module`, prepared with `words` after the libraries `first` were imported.
+
+    For one thread at a time; `stop` it in the end.
 
     Raises:
         LostError: it does not start; the reason is a word of the child's.
@@ -42,12 +44,20 @@ class Child:
     `seccomp`."""
 
     def __init__(
-        self, module: str, *, address_space_bytes: int, start_timeout_s: float, import_from: Path | None
+        self,
+        module: str,
+        *,
+        address_space_bytes: int,
+        start_timeout_s: float,
+        import_from: Path | None,
+        words: Sequence[str] = (),
+        first: Sequence[str] = (),
     ) -> None:
         # PR_SET_PDEATHSIG would be simpler, but it fires when the *thread* that started the child ends.
         lifeline_end, self._lifeline = os.pipe()
         self._folder = tempfile.TemporaryDirectory(prefix="penstock-")
-        arguments = [module, str(address_space_bytes), str(lifeline_end), str(import_from or "")]
+        limits = [str(address_space_bytes), str(lifeline_end)]
+        arguments = [module, *limits, str(import_from or ""), ",".join(first), *words]
         try:
             self._process = subprocess.Popen(
                 # -I: neither the cwd, the environment nor the user's site-packages can put a module in front of ours
@@ -173,6 +183,10 @@ def _environment(folder: str) -> dict[str, str]:
         "HOME": folder,
         "TMPDIR": folder,
         "HF_HUB_OFFLINE": "1",
+        # No thread may run before the child is confined: Landlock would not bind it.
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_DEACTIVATE_ASYNC_LOAD": "1",
+        "TOKENIZERS_PARALLELISM": "false",
         "DO_NOT_TRACK": "true",
         "SCARF_NO_ANALYTICS": "true",
         "OMP_NUM_THREADS": "1",  # each OpenBLAS thread reserves address space, and a call is one core's work

@@ -7,7 +7,8 @@ Presidio's that need none, and the tagger of `indexer.ner`. Nothing is downloade
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Protocol
@@ -17,7 +18,7 @@ from pydantic import TypeAdapter
 from indexer import languages
 from indexer.absent import absent
 from indexer.allowed import Allowed
-from indexer.hunt import Finding, Hunt, Span, Wanted, disjoint
+from indexer.hunt import Finding, Further, Hunt, Span, Wanted, disjoint
 from indexer.ner.recogniser import Known, read
 from indexer.ner.tagger import LABELS, Tagger, tagger
 from indexer.reasons import identify
@@ -26,10 +27,13 @@ from indexer.recognisers.fold import Folded, fold, folder
 from indexer.recognisers.rule import CHECKED, Hit, Rule, context, shape
 from indexer.rules import announcing
 from indexer.sandbox import JSON, Handler
+from indexer.upgrades import Upgrade, allowance_s
+from indexer.upgrades import covered as covered_by
 from policies.errors import QuarantineError
 from policies.manifest import Pattern
 
-# Six seconds of processor and half a gigabyte, for model libraries that Presidio takes in wherever it finds them.
+# Six seconds of processor and half a gigabyte, for model libraries that Presidio takes in wherever it finds them. Those
+# that a further recogniser needs are here already.
 with absent("torch", "transformers", "stanza", "gliner"):
     from presidio_analyzer import (
         AnalyzerEngine,
@@ -172,7 +176,7 @@ def _rule(pattern: Pattern) -> Rule:
     )
 
 
-def prepare() -> Handler:
+def prepare(*upgrades: str) -> Handler:
     """A handler that answers `{"texts", "languages", "profile"}` with `{"spans", "uncovered"}`.
 
     The keys `also`, `keep`, `allow`, `patterns` and `other_languages` are those of a manifest, `traces` says which of
@@ -183,24 +187,35 @@ def prepare() -> Handler:
     a value that begins at the end of one and ends in the next is a span of each. `uncovered` is how many passages are
     in a language that is not covered, which only `other_languages` of "patterns" lets pass.
 
+    `upgrades` are further recognisers, as `Upgrade.parse` takes them. They read what the tagger reads, and the
+    languages that they cover are covered. What they load must have been imported before this module was.
+
     Where `"explain"` is true it answers `"findings"` too: per text, in no order, what the spans were made of, as lists
     of [start, end, entity, score or null, finder].
     """
     reader = tagger()
     phone.load()
-    engine = _engine(reader)
+    further = [Upgrade.parse(upgrade) for upgrade in upgrades]
+    covered = languages.COVERED | covered_by(further)
+    engine = _engine(reader, sorted(covered))
     for language in LANGUAGES:
         engine.analyze("Ann Lee, 1 May", language)  # makes what the first call makes
+    find = _further(further)
 
     def handle(header: dict[str, JSON], body: bytes) -> Mapping[str, JSON]:
         del body
-        request = _request(header)
-        uncovered = languages.uncovered(request.texts)
+        request = _request(header, covered)
+        uncovered = languages.uncovered(request.texts, covered)
         if uncovered and not request.passes_other_languages:
             raise _not_covered()
         folded = [fold(text, request.special) for text in request.texts]
         analyse = partial(_analyse, engine, request.language)
-        hunt = Hunt([one.text for one in folded], request.wanted, analyse, Known(reader))
+        more = None
+        if find:
+            spelt = [one.spelt(own) for one, own in zip(folded, request.texts, strict=True)]
+            cpu_s = allowance_s(further, request.texts)
+            more = Further(spelt=spelt, find=partial(find, request.wanted.entities), cpu_s=cpu_s)
+        hunt = Hunt([one.text for one in folded], request.wanted, analyse, Known(reader), more)
         hunt.run()
         spans = [_origins(one, hidden) for one, hidden in zip(folded, hunt.spans, strict=True)]
         answer: dict[str, JSON] = {"spans": spans, "uncovered": uncovered.total()}
@@ -210,6 +225,14 @@ def prepare() -> Handler:
         return answer
 
     return handle
+
+
+def _further(upgrades: Sequence[Upgrade]) -> Callable[[AbstractSet[str], str], list[Finding]] | None:
+    if not upgrades:
+        return None
+    from indexer import readers  # noqa: PLC0415 - takes in model libraries, which a process without models does without
+
+    return readers.load(upgrades)
 
 
 def _origins(folded: Folded, spans: list[Span]) -> JSON:
@@ -227,11 +250,11 @@ def _finder(result: RecognizerResult) -> str:
     return str(metadata.get(_FINDER) or metadata[RecognizerResult.RECOGNIZER_NAME_KEY])
 
 
-def _request(header: Mapping[str, JSON]) -> _Request:
+def _request(header: Mapping[str, JSON], covered: AbstractSet[str]) -> _Request:
     match header:
         case {"texts": list(items), "languages": [str(language), *others], "profile": str(profile)}:
             texts = [item for item in items if isinstance(item, str)]
-            if len(texts) == len(items) and {language, *others} <= set(LANGUAGES) and profile in PROFILES:
+            if len(texts) == len(items) and {language, *others} <= covered and profile in PROFILES:
                 options = _options(_patterns(header), _strings(header, "allow"), _strings(header, "traces"))
                 own = {rule.entity for rule in options.own}
                 entities = PROFILES[profile] | own | {*_strings(header, "also")}
@@ -249,7 +272,7 @@ def _request(header: Mapping[str, JSON]) -> _Request:
         "No recogniser covers these languages or this profile.",
         reason="redaction_not_covered",
         stage="redact",
-        mend=f"Name languages out of {', '.join(LANGUAGES)} and a profile out of {', '.join(PROFILES)}.",
+        mend=f"Name languages out of {', '.join(sorted(covered))} and a profile out of {', '.join(PROFILES)}.",
     )
 
 
@@ -271,11 +294,10 @@ def _patterns(header: Mapping[str, JSON]) -> tuple[Pattern, ...]:
     return _PATTERNS.validate_python(header.get("patterns", ()))
 
 
-def _engine(reader: Tagger) -> AnalyzerEngine:
+def _engine(reader: Tagger, languages: list[str]) -> AnalyzerEngine:
     logger = logging.getLogger("presidio-analyzer")
     logger.handlers, logger.propagate = [_Alarm(level=logging.WARNING)], False
     logger.setLevel(logging.WARNING)  # what it says below is said with the text
-    languages = list(LANGUAGES)
     nothing = NoOpNlpEngine(models=[{"lang_code": language, "model_name": "none"} for language in languages])
     recognisers = [recogniser for language in languages for recogniser in _recognisers(language, reader)]
     return AnalyzerEngine(

@@ -78,14 +78,31 @@ class Wanted:
     allowed: Allowed
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Further:
+    """Further recognisers, asked wherever texts are read for names.
+
+    They `find` in `spelt`: each text as it was written, as long as the folded one; what is found already is blanks.
+    For that, `cpu_s` more seconds of the processor may be taken.
+    """
+
+    spelt: Sequence[str]
+    find: Look
+    cpu_s: float
+
+
 class Hunt:
     """Looks at the folded texts of a document. `spans` has what is hidden in each, `findings` what that is made of."""
 
-    def __init__(self, texts: Sequence[str], wanted: Wanted, analyse: Analyse, known: Known) -> None:
+    def __init__(
+        self, texts: Sequence[str], wanted: Wanted, analyse: Analyse, known: Known, further: Further | None = None
+    ) -> None:
         self.spans: list[list[Span]] = [[] for _ in texts]
         self.findings: list[list[Finding]] = [[] for _ in texts]
         self._texts = list(texts)
-        self._until_s = time.thread_time() + MIN_CPU_S + CPU_PER_KB_S * sum(map(len, texts)) / 1000
+        self._further = further
+        cpu_s = MIN_CPU_S + CPU_PER_KB_S * sum(map(len, texts)) / 1000 + (further.cpu_s if further else 0.0)
+        self._until_s = time.thread_time() + cpu_s
         self._allowed = wanted.allowed
         self._known = known
         self._values_in = partial(_values, wanted, analyse)
@@ -111,7 +128,7 @@ class Hunt:
             self._ensure_in_time()
             new = self._look(pending, self._values_in) or self._look(everywhere, self._apart_in)
             if not new and self._names_in and unread and readings < MAX_READINGS:
-                new = self._look(sorted(unread), self._names_in)
+                new = self._look(sorted(unread), self._names_in, self._further)
                 unread, readings = set(), readings + 1
             if not new:
                 self._ensure_in_time()
@@ -122,11 +139,13 @@ class Hunt:
             "Redaction does not come to an end.", reason="redaction_endless", stage="redact", mend="Split the document."
         )
 
-    def _look(self, wanted: Iterable[int], look: Look) -> set[int]:
+    def _look(self, wanted: Iterable[int], look: Look, further: Further | None = None) -> set[int]:
         """Look through these texts as one, with those that may announce a value in them. Where anything is new."""
         places = _with_context(self._texts, wanted)
         stream = _BETWEEN.join(self._texts[place] for place in places)
         findings = look(stream)
+        if further:
+            findings += further.find(_spelt(stream, _BETWEEN.join(further.spelt[place] for place in places)))
         if not (hidden := self._allowed.spare(stream, disjoint(_best_first(stream, findings)))):
             return set()
         lengths = [len(self._texts[place]) for place in places]
@@ -226,6 +245,12 @@ def _best_first(stream: str, findings: Iterable[Finding]) -> list[Span]:
     """The findings, surest and longest first, less a space at the end, and grown to what each would cut through."""
     ordered = sorted(findings, key=lambda one: (-(one.score or 0), one.start - one.end, one.entity))
     return [(*_whole(stream, one.start, one.end), one.entity) for one in ordered]
+
+
+def _spelt(stream: str, spelt: str) -> str:
+    """A stream as it is spelt, with blanks for what is found already and between texts."""
+    marks = {BLANK, BREAK}
+    return "".join(" " if folded in marks else own for folded, own in zip(stream, spelt, strict=True))
 
 
 def _whole(stream: str, start: int, end: int) -> tuple[int, int]:

@@ -1,8 +1,10 @@
 """Which texts are in a language that the recognisers do not read."""
 
 import re
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Final
 
@@ -37,12 +39,13 @@ _FRENCH = (
 _USUAL = (frozenset(_ENGLISH.split()), frozenset(_FRENCH.split()))
 
 
-def uncovered(texts: Sequence[str]) -> Counter[str]:
-    """How many passages of `texts` are in which language that is not covered, by ISO 639-1 code or OTHER_SCRIPT.
+def uncovered(texts: Sequence[str], covered: AbstractSet[str] = COVERED) -> Counter[str]:
+    """How many passages of `texts` are in which language that is not in `covered`, by ISO 639-1 code or OTHER_SCRIPT.
 
     Neither code, tables and lists nor texts under MIN_LETTERS letters have a language.
     """
-    return Counter(language for window in _windows(texts) if (language := _language(window)) not in COVERED)
+    found = (_language(window, covered) for window in _windows(texts))
+    return Counter(language for language in found if language not in covered)
 
 
 def _windows(texts: Iterable[str]) -> Iterator[str]:
@@ -58,10 +61,14 @@ def _windows(texts: Iterable[str]) -> Iterator[str]:
     yield from _PIECES.findall("\n".join(held))
 
 
-def _language(window: str) -> str:
+def _language(window: str, covered: AbstractSet[str]) -> str:
     """A language; the first that is covered where there is no telling."""
-    if not window.isascii() and any(map(_is_in_another_script, window.splitlines())):
-        return OTHER_SCRIPT
+    if not window.isascii():
+        lines = window.splitlines()
+        foreign = list(filter(_is_in_another_script, lines))
+        if not all(language in covered for language in _script_languages(foreign, covered)):
+            return OTHER_SCRIPT
+        window = "\n".join(line for line in lines if line not in foreign)  # is judged for itself
     nothing = min(COVERED)
     words = _WORD.findall(window)
     signs = len("".join(window.split()))
@@ -74,8 +81,20 @@ def _language(window: str) -> str:
         return nothing
     # Of two that are alike, such as Danish and Norwegian, neither is sure; that it is neither of ours is.
     ranked = _identifier().rank(" ".join(words))
-    covered = sum(probability for language, probability in ranked if language in COVERED)
-    return str(ranked[0][0]) if covered <= 1 - _LEAST_SURE else nothing
+    ours = sum(probability for language, probability in ranked if language in covered)
+    return str(ranked[0][0]) if ours <= 1 - _LEAST_SURE else nothing
+
+
+def _script_languages(lines: Iterable[str], covered: AbstractSet[str]) -> Iterator[str]:
+    """The language of those lines that share a script other than Latin, for each script."""
+    scripts: defaultdict[str, list[str]] = defaultdict(list)
+    for line in lines:
+        letter = next(letter for letter in line if letter.isalpha() and not _LATIN.match(letter))
+        scripts[unicodedata.name(letter, "").partition(" ")[0]].append(line)
+    for of_script in scripts.values():
+        language, sure = _identifier().classify("\n".join(of_script)) if covered > COVERED else (OTHER_SCRIPT, 0)
+        # English and French are not written so, whatever the identifier says
+        yield str(language) if sure >= _LEAST_SURE and language not in COVERED else OTHER_SCRIPT
 
 
 def _is_in_another_script(line: str) -> bool:

@@ -1,6 +1,7 @@
 """Why something is redacted, in words: what each finder is called and what it goes by."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,8 @@ Span = tuple[int, int, str]
 
 NAMES, KNOWN, LINES, SPACED, LONG, CUSTOM = "names", "known", "lines", "spaced", "long", "custom"
 """The finders that are no rule of ours: see `_OTHERS`."""
+FURTHER: Mapping[str, str] = MappingProxyType({"spacy": "spaCy", "hf": "Hugging Face", "gliner": "GLiNER"})
+"""The kinds of further recognisers, by the name of the finder, and as a person calls them."""
 _ENTITY = re.compile("[A-Z][A-Z0-9_]{1,63}")
 _RULE = re.compile("rule:([0-9]{1,4})")
 _FLOOR = 0.5
@@ -130,6 +133,7 @@ _OTHERS: Mapping[str, Why] = MappingProxyType(
         SPACED: Why.APART,
         LONG: Why.LONG,
         CUSTOM: Why.SOURCE,
+        **dict.fromkeys(FURTHER, Why.READ),
         "CryptoRecognizer": Why.CHECKSUM,
         "IpRecognizer": Why.DISTINCT,
         "MacAddressRecognizer": Why.DISTINCT,
@@ -151,20 +155,14 @@ def identify(finder: _Finder) -> str:
 
 def assigned(spans: Sequence[Span], reasons: Iterable[Reason]) -> list[tuple[Reason, ...]]:
     """The reasons that lie in each of these spans, which are in order and disjoint. The surest first."""
-    ordered = sorted(reasons, key=lambda reason: (reason.start, reason.end))
-    found: list[tuple[Reason, ...]] = []
-    first = 0
-    for start, end, _ in spans:
-        while first < len(ordered) and ordered[first].end <= start:
-            first += 1
-        inside: list[Reason] = []
-        for reason in ordered[first:]:
-            if reason.start >= end:
-                break
-            if reason.end > start:
-                inside.append(reason)
-        found.append(_surest_first(inside))
-    return found
+    ends = [end for _, end, _ in spans]
+    inside: list[list[Reason]] = [[] for _ in spans]
+    for reason in reasons:
+        at = bisect_right(ends, reason.start)
+        while at < len(spans) and spans[at][0] < reason.end:
+            inside[at].append(reason)
+            at += 1
+    return list(map(_surest_first, inside))
 
 
 def _surest_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
@@ -205,7 +203,7 @@ def _reason(item: JSON, length: int) -> Reason:
                     name=_name(finder, entity),
                     why=why,
                     score=score,
-                    at_most=finder == NAMES and score == _FLOOR,
+                    at_most=finder in {NAMES, *FURTHER} and score == _FLOOR,
                 )
     raise _garbled()
 
@@ -232,6 +230,8 @@ def _name(finder: str, entity: str) -> str:
             return f"names: read as {_READ.get(entity, label(entity))}"
         case "known":
             return "names: known from elsewhere in the document"
+        case _ if finder in FURTHER:
+            return f"{FURTHER[finder]}: read as {_READ.get(entity, label(entity))}"
         case _:
             return f"{entity}: {label(entity)}"
 

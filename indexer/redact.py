@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 from typing import Protocol, assert_never
 
@@ -13,6 +14,7 @@ from indexer.recognisers.canonical import canonical
 from indexer.recognisers.fold import fold, folder
 from indexer.rules import ALWAYS, RedactionRules
 from indexer.sandbox import JSON, Sandbox
+from indexer.upgrades import Upgrade, allowance_s
 from indexer.versions import code_version
 from policies.errors import QuarantineError, RefusedError
 
@@ -32,7 +34,16 @@ _CARD_DIGITS_LEFT = 4
 _SHORTEST_CARD = 12
 _PSEUDONYM_CHARACTERS = 20
 _PLAIN = folder(())
-_DECIDING = ("allowed.py", "detect.py", "hunt.py", "languages.py", "redact.py", "rules.py")
+_DECIDING = (
+    "allowed.py",
+    "detect.py",
+    "hunt.py",
+    "languages.py",
+    "readers.py",
+    "redact.py",
+    "rules.py",
+    "upgrades.py",
+)
 _LETTERS = bytes.maketrans(b"0123456789abcdef", b"abcdefghijklmnop")
 
 
@@ -77,30 +88,48 @@ class Redacted:
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def detector(*, cpu_s: float = math.inf) -> Sandbox:
+def detector(upgrades: Sequence[Upgrade] = (), *, cpu_s: float = math.inf) -> Sandbox:
     """The process that finds spans, with the limits that were measured for it. Its library is imported there only.
 
-    `cpu_s` limits the processor time of one call, in whole seconds.
+    It does not start without one of `upgrades`, the further recognisers. `cpu_s` limits the processor time of one
+    call, in whole seconds.
+
+    Raises:
+        DependencyError: a further recogniser is not there.
     """
     return Sandbox(
         "indexer.detect",
         stage="redact",
-        address_space_bytes=ADDRESS_SPACE_BYTES,
-        start_timeout_s=START_TIMEOUT_S,
+        address_space_bytes=ADDRESS_SPACE_BYTES + sum(upgrade.address_space_bytes for upgrade in upgrades),
+        start_timeout_s=START_TIMEOUT_S * (1 + len(upgrades)),
         cpu_s=cpu_s,
         refusals=REFUSALS,
+        words=[str(upgrade) for upgrade in upgrades],
+        first=list(dict.fromkeys(library for upgrade in upgrades for library in upgrade.loads)),
+        start_mend=" ".join(upgrade.mend for upgrade in upgrades),
     )
 
 
 class Redactor:
-    """Redacts texts with what `detector` finds. `version` changes whenever the same text might come out differently."""
+    """Redacts texts with what `detector` finds, which was made with these `upgrades`."""
 
-    def __init__(self, detector: Detector) -> None:
+    def __init__(self, detector: Detector, upgrades: Sequence[Upgrade] = ()) -> None:
         self._detector = detector
-        self.version = code_version(
+        self._upgrades = tuple(upgrades)
+
+    @cached_property
+    def version(self) -> str:
+        """Changes whenever the same text might come out differently, with the files of a further recogniser too.
+
+        Raises:
+            DependencyError: a further recogniser is not there.
+        """
+        own = code_version(
             [*_DECIDING, "recognisers/*.py", "ner/*.py"],
             ["presidio-analyzer", "phonenumbers", "py3langid", "numpy", "regex"],
         )
+        parts = (own, *(upgrade.version for upgrade in self._upgrades))
+        return sha256("\n".join(parts).encode()).hexdigest() if self._upgrades else own
 
     def redact(self, texts: Sequence[str], *, key: bytes, rules: RedactionRules, with_values: bool = False) -> Redacted:
         """`texts` with every value that `rules` cover replaced as they say, by `[ENTITY_<20 letters>]` if nothing else.
@@ -127,7 +156,7 @@ class Redactor:
         uncovered = 0
         values: dict[str, str] = {}
         for _ in range(MAX_DROPS):
-            found, passed = self._find(texts, rules)
+            found, passed = self.find(texts, rules)
             uncovered = max(uncovered, passed)
             if with_values:
                 _keep_values(values, texts, found, key, rules)
@@ -140,8 +169,13 @@ class Redactor:
         message, mend = REFUSALS["redaction_endless"]
         raise QuarantineError(message, reason="redaction_endless", stage="redact", mend=mend)
 
-    def _find(self, texts: Sequence[str], rules: RedactionRules) -> tuple[list[list[tuple[int, int, str]]], int]:
+    def find(self, texts: Sequence[str], rules: RedactionRules) -> tuple[list[list[tuple[int, int, str]]], int]:
+        """What would be replaced of each text, in order and disjoint: start, end, entity. Then the passages uncovered.
+
+        Raises as `redact`.
+        """
         timeout_s = max(MIN_TIMEOUT_S, 0.5 + TIMEOUT_PER_KB_S * sum(map(len, texts)) / 1000)
+        timeout_s += allowance_s(self._upgrades, texts)
         request: dict[str, JSON] = {"texts": list(texts), **rules.request()}
         try:
             answer = self._detector.call(request, b"", timeout_s=timeout_s)
@@ -159,7 +193,7 @@ class Redactor:
     def explain(self, texts: Sequence[str], *, key: bytes, rules: RedactionRules) -> Explained:
         """What `redact` makes of `texts`, and why. Raises as `redact`; rules without entities hide nothing."""
         asking = _Explaining(self._detector)
-        redacted = Redactor(asking).redact(texts, key=key, rules=rules)
+        redacted = Redactor(asking, self._upgrades).redact(texts, key=key, rules=rules)
         if not asking.answer:
             return Explained(originals=tuple(texts), texts=redacted.texts, hidden=((),) * len(texts), counts={})
         spans = _spans(asking.answer, texts, rules.known)

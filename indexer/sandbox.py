@@ -1,7 +1,8 @@
 """Work on hostile input in child processes that can be killed.
 
-A served module offers `prepare() -> Handler`: it loads what it needs once, and the handler answers one request at a
-time. Its answer is what JSON holds, and `bytes`: files found inside a document go back as they are, without base64.
+A served module offers `prepare(*words) -> Handler`: it loads what it needs once, and the handler answers one request
+at a time. Its answer is what JSON holds, and `bytes`: files found inside a document go back as they are, without
+base64.
 `indexer.child` is the parent's end of one child, `indexer.confine` is the child's, which takes the network and the
 files away and says how far that binds. What the child says is not believed: it may have been taken over by what it
 read.
@@ -11,7 +12,7 @@ import builtins
 import math
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
@@ -22,6 +23,7 @@ from policies.errors import DependencyError, QuarantineError
 
 __all__ = ["JSON", "Handler", "Sandbox"]
 
+_REINSTALL = "Run `penstock doctor`; reinstall Penstock with its dependencies, or give it more memory."
 _OPEN_AND_SAVE = "Open the document, save it again in the same format, and sync."
 _EXCEPTIONS = frozenset(
     name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, Exception)
@@ -35,11 +37,15 @@ class Sandbox:
     virtual memory (not its resident memory), `cpu_s` on the processor time of one call, in whole seconds, which unlike
     time by the clock does not run out sooner on a busy machine. `refusals` are the message and the mend for each reason
     for which the handler may refuse. `import_from` is a folder searched after the installed packages, for a served
-    module that is not installed; all of it must be imported by `prepare`. Safe to share between threads: at most
-    `processes` calls run at once, each in a child of its own, and further ones wait for their turn.
+    module that is not installed; all of it must be imported by `prepare`, which is called with `words`. The libraries
+    `first` are imported before it; torch and transformers can be imported in no other way. `start_mend` is what to do
+    where no child can be started.
+
+    Safe to share between threads: at most `processes` calls run at once, each in a child of its own, and further ones
+    wait for their turn.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a limit or a freedom of its own
         self,
         module: str,
         *,
@@ -50,6 +56,9 @@ class Sandbox:
         refusals: Mapping[str, tuple[str, str]] = MappingProxyType({}),
         import_from: Path | None = None,
         processes: int = 1,
+        words: Sequence[str] = (),
+        first: Sequence[str] = (),
+        start_mend: str = "",
     ) -> None:
         self._module = module
         self._refusals = refusals
@@ -59,6 +68,9 @@ class Sandbox:
         self._start_timeout_s = start_timeout_s
         self._cpu_s = cpu_s
         self._processes = processes
+        self._words = words
+        self._first = first
+        self._start_mend = start_mend
         self._turns = threading.BoundedSemaphore(processes)
         self._idle: deque[Child] = deque()
         self._closing = threading.Lock()
@@ -133,11 +145,13 @@ class Sandbox:
                 address_space_bytes=self._address_space_bytes,
                 start_timeout_s=self._start_timeout_s,
                 import_from=self._import_from,
+                words=self._words,
+                first=self._first,
             )
         except LostError as lost:
             raise DependencyError(
                 f"The {self._stage} process does not start ({lost}).",
-                mend="Run `penstock doctor`; reinstall Penstock with its dependencies, or give it more memory.",
+                mend=self._start_mend or _REINSTALL,
             ) from None
 
     def _answer(self, reply: Mapping[str, JSON]) -> dict[str, JSON]:

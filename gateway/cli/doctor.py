@@ -23,6 +23,7 @@ from policies.manifest import Source
 if TYPE_CHECKING:
     from gateway.wiring import Installation
     from indexer.sandbox import Sandbox
+    from indexer.upgrades import Upgrade
 
 MIN_PYTHON = (3, 11)
 MIN_SQLITE = (3, 35)
@@ -127,16 +128,23 @@ def _parser() -> str:
 
 
 def _detector() -> str:
+    from gateway.settings import upgrades_from_environment
     from indexer import redact
     from indexer.rules import BALANCED
 
-    with redact.detector() as sandbox:
-        redactor = redact.Redactor(sandbox)
+    upgrades = upgrades_from_environment()
+    with redact.detector(upgrades) as sandbox:
+        redactor = redact.Redactor(sandbox, upgrades)
         redacted = redactor.redact(["ann@example.com"], key=bytes(32), rules=BALANCED)
         confined = confinement(sandbox)
     if "example.com" in redacted.texts[0]:
         raise SettingsError("An e-mail address was not redacted.", mend="Install Penstock again.")
-    return f"starts and redacts, {confined}"
+    read_by = "".join(f"; names are read by {upgrade} too{_reading(upgrade)}" for upgrade in upgrades)
+    return f"starts and redacts, {confined}{read_by}"
+
+
+def _reading(upgrade: "Upgrade") -> str:
+    return f", which covers {', '.join(sorted(upgrade.languages))}" if upgrade.languages else ""
 
 
 def confinement(sandbox: "Sandbox") -> str:

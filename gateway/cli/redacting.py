@@ -145,17 +145,22 @@ def _of_source(opened: "Installation", name: str, profile: str | None, languages
 
 
 def _check_languages(languages: "Sequence[str]") -> None:
+    from gateway.settings import upgrades_from_environment
+    from indexer import upgrades
+
+    covered = sorted({*LANGUAGES, *upgrades.covered(upgrades_from_environment())})
     for language in languages:
-        if language not in LANGUAGES:
+        if language not in covered:
             raise RefusedError(
-                f"Redaction does not cover the language {language!r}.", mend=f"It covers {', '.join(LANGUAGES)}."
+                f"Redaction does not cover the language {language!r}.", mend=f"It covers {', '.join(covered)}."
             )
 
 
 def _stages(stack: ExitStack) -> "Stages":
+    from gateway.settings import upgrades_from_environment
     from gateway.wiring import LazyStages
 
-    return LazyStages(stack)
+    return LazyStages(stack, upgrades_from_environment())
 
 
 def _shown(stages: "Stages", rules: _Rules, file: str, *, explain: bool) -> "Shown":

@@ -46,6 +46,15 @@ class Folded:
         """The stretch of the text itself that became `[start, end)`, which must not be empty."""
         return self._origin(start)[0], self._origin(end - 1)[1]
 
+    def spelt(self, own: str) -> str:
+        """The text, which is `own` unfolded, with its accents and its script, as long as the folded one."""
+        parts: list[str] = []
+        done = 0
+        for start, end, own_start, own_end in self.edits:
+            parts += (own[done:own_start], self.text[start:end])
+            done = own_end
+        return "".join((*parts, own[done:]))
+
     def _origin(self, position: int) -> tuple[int, int]:
         index = bisect_right(self.edits, position, key=lambda edit: edit[0]) - 1
         # A dropped character leaves an empty stretch where the next character begins, so look for the last one there.

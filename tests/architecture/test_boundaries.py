@@ -17,7 +17,7 @@ IMPORTERS: Mapping[str, set[str]] = {
     "torch": {"indexer/embed.py", "indexer/ner/training/train.py"},  # the second is not installed
     "sentence_transformers": {"indexer/embed.py"},
     "tokenizers": {"indexer/embed.py"},
-    "transformers": {"indexer/embed.py"},
+    "transformers": {"indexer/embed.py", "indexer/readers.py"},
     "unstructured": {"indexer/formats/partition.py"},
     "pypdfium2": {"indexer/formats/pages/pdf.py", "indexer/formats/pages/render.py"},
     "dbos": {"indexer/durable.py"},
@@ -27,6 +27,7 @@ IMPORTERS: Mapping[str, set[str]] = {
     "docutils": {"indexer/formats/markup/rst.py"},
     "chardet": {"indexer/formats/charset.py"},
     "presidio_analyzer": {"indexer/detect.py"},
+    "gliner": {"indexer/readers.py"},
     "pickle": set(),
     "cloudpickle": set(),
     "dill": set(),

@@ -1,6 +1,6 @@
 """Redaction scored by the official evaluator of presidio-research, on its own set.
 
-    python -m tests.evidence.presidio_research FOLDER [--texts 1500] [--misses FILE]
+    python -m tests.evidence.presidio_research FOLDER [--texts 1500] [--misses FILE] [--with KIND=MODEL]…
 
 FOLDER holds synth_dataset_v2.json. It needs `pip install presidio-evaluator==0.3.2`, in an environment of its own where
 its pins and Penstock's do not agree. The settings are those of its notebook 4: SpanEvaluator, an intersection over
@@ -10,7 +10,7 @@ notebook 5 gives 0.903 for a transformer. Profile `strict` is scored, with `bala
 organisations and dates by design.
 
 Bound: F2 of `strict` is at least 0.65. `--misses` writes what was missed and hidden in error, with its text, as JSON
-lines: it holds what the set holds.
+lines: it holds what the set holds. `--with` reads names with a further recogniser too, as PENSTOCK_RECOGNISERS does.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from typing import Any
 
 import spacy
 
-from indexer.detect import prepare
-from indexer.sandbox import JSON, Handler
+from policies.errors import PenstockError
+from tests.evidence.finding import Find, add_upgrades, finder
 
 DATASET = "synth_dataset_v2.json"
 TOKENS = "en_core_web_sm"
@@ -83,17 +83,21 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--texts", type=int, help="only so many of the set")
     parser.add_argument("--misses", type=Path, metavar="FILE")
+    add_upgrades(parser)
     given = parser.parse_args()
     samples = _samples(given.folder / DATASET)[: given.texts]
-    handler = prepare()
     scores: dict[str, Score] = {}
-    for profile in PROFILES:
-        scores[profile], wrong = _score(samples, handler, profile)
-        if given.misses and profile == PROFILES[0]:
-            given.misses.write_text(
-                "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in wrong), "utf-8"
-            )
-    return _report(len(samples), scores)
+    try:
+        with finder(given.upgrades) as find:
+            for profile in PROFILES:
+                scores[profile], wrong = _score(samples, find, profile)
+                if given.misses and profile == PROFILES[0]:
+                    given.misses.write_text(
+                        "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in wrong), "utf-8"
+                    )
+    except PenstockError as error:
+        raise SystemExit(f"{error.message} {error.mend}") from error
+    return _report(len(samples), scores, [str(upgrade) for upgrade in given.upgrades])
 
 
 def _samples(path: Path) -> list[Any]:
@@ -113,8 +117,8 @@ def _evaluator(module: str) -> Any:  # noqa: ANN401 - not there for the type che
         raise SystemExit(f"{error.name} is missing: pip install presidio-evaluator==0.3.2.") from error
 
 
-def _score(samples: Sequence[Any], handler: Handler, profile: str) -> tuple[Score, list[Wrong]]:
-    frame = _frame(samples, handler, profile)
+def _score(samples: Sequence[Any], find: Find, profile: str) -> tuple[Score, list[Wrong]]:
+    frame = _frame(samples, find, profile)
     mapper = _evaluator("entity_mapping.mapper").CanonicalMapper()
     mapper.analyze(frame)
     evaluator = _evaluator("evaluation").SpanEvaluator(
@@ -158,11 +162,11 @@ def _wrong(sample: Any, rows: Any, error: Any) -> Iterator[Wrong]:  # noqa: ANN4
         yield Wrong(missed=missed, partly=partly, kind=kind, value=value, text=sample.full_text)
 
 
-def _frame(samples: Sequence[Any], handler: Handler, profile: str) -> Any:  # noqa: ANN401 - a DataFrame
+def _frame(samples: Sequence[Any], find: Find, profile: str) -> Any:  # noqa: ANN401 - a DataFrame
     cutter = _evaluator("span_to_tag")
     rows = []
     for number, sample in enumerate(samples):
-        spans = _found(handler, sample.full_text, profile)
+        spans = find(sample.full_text, "en", profile)
         predicted = cutter.span_to_tag(
             scheme="IO",
             text=sample.full_text,
@@ -181,18 +185,7 @@ def _frame(samples: Sequence[Any], handler: Handler, profile: str) -> Any:  # no
     return importlib.import_module("pandas").DataFrame(rows, columns=columns)
 
 
-def _found(handler: Handler, text: str, profile: str) -> list[tuple[int, int, str]]:
-    asked: dict[str, JSON] = {"texts": [text], "languages": ["en"], "profile": profile}
-    answer = handler(asked | {"other_languages": "patterns"}, b"")["spans"]
-    spans: list[tuple[int, int, str]] = []
-    for span in answer[0] if isinstance(answer, list) and isinstance(answer[0], list) else []:
-        match span:
-            case [int(start), int(end), str(entity)]:
-                spans.append((start, end, entity))
-    return spans
-
-
-def _report(texts: int, scores: Mapping[str, Score]) -> int:
+def _report(texts: int, scores: Mapping[str, Score], read_by: Sequence[str]) -> int:
     for profile, score in scores.items():
         print(
             f"\n{profile}: {texts} texts, precision {score.precision:.3f}, recall {score.recall:.3f}, F2 {score.f2:.3f}"
@@ -201,7 +194,8 @@ def _report(texts: int, scores: Mapping[str, Score]) -> int:
             print(f"  {kind:20} {missed:5} missed of {marked:5}")
         print("  hidden in error or not to their edges: " + ", ".join(f"{k} {n}" for k, n in score.false.items()))
     bounds = {"f2_strict": scores[PROFILES[0]].f2 >= MIN_F2}
-    print(json.dumps({"texts": texts, "scores": {name: asdict(one) for name, one in scores.items()}, "bounds": bounds}))
+    plain = {name: asdict(one) for name, one in scores.items()}
+    print(json.dumps({"texts": texts, "with": read_by, "scores": plain, "bounds": bounds}))
     return 0 if all(bounds.values()) else 1
 
 

@@ -1,7 +1,7 @@
 """`penstock reveal`: who is shown the value behind a pseudonym, of which documents, and what is on record of it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from policies.model import Action, DocumentId
 from policies.purge import ErasureRequest
 from tests import catalogs
 from tests.gateway.test_governing import Shell
-from tests.indexer.workbench import ACTOR, MASTER_KEY, Bench, left_below, text
+from tests.indexer.workbench import ACTOR, MASTER_KEY, Bench, create, left_below, opened, text
 from tests.policies import handbook
 
 LETTER, MINUTES, OTHER = "letter.md", "minutes.md", "other.md"
@@ -30,8 +30,7 @@ WITH_VAULT = ("languages: [en, fr]", "languages: [en, fr], vault: true")
 REASON = ("--reason", "DSR-2026-031")
 
 
-@pytest.fixture
-def shell(bench: Bench) -> Shell:
+def shell_over(bench: Bench) -> Shell:
     bench.clock.now = now = clock()
     source = bench.apply(WITH_VAULT)
     bench.origin.files = {
@@ -54,8 +53,27 @@ def shell(bench: Bench) -> Shell:
 
 
 @pytest.fixture
+def shell(bench: Bench) -> Shell:
+    return shell_over(bench)
+
+
+@pytest.fixture
 def key(shell: Shell) -> str:
     return shell.key_file("ann", "--role", "privacy")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """For tests that leave all as it was: commands that are refused, and looks at what is stored."""
+    home = tmp_path_factory.mktemp("kept") / "home"
+    create(home)
+    with opened(home) as bench:
+        yield shell_over(bench)
+
+
+@pytest.fixture(scope="module")
+def kept_key(kept: Shell) -> str:
+    return kept.key_file("ann", "--role", "privacy")
 
 
 def token(shell: Shell, value: str = ADDRESS) -> str:
@@ -99,37 +117,37 @@ def test_brackets_may_be_left_out_and_a_reason_may_hold_a_pseudonym(shell: Shell
 
 
 @pytest.mark.parametrize("options", [(), ("--role", "operator"), ("--role", "auditor"), ("--role", "reviewer")])
-def test_it_takes_the_role_privacy(shell: Shell, options: tuple[str, ...]) -> None:
-    other = shell.key_file("eve", *options)
-    assert "role privacy" in str(not_shown(shell, *asked(shell, other)))
+def test_it_takes_the_role_privacy(kept: Shell, options: tuple[str, ...]) -> None:
+    other = kept.key_file("eve", *options)
+    assert "role privacy" in str(not_shown(kept, *asked(kept, other)))
 
 
-def test_it_takes_a_person(shell: Shell) -> None:
-    assert isinstance(not_shown(shell, *asked(shell, "-"), given="pk_forged\n"), UnauthenticatedError)
-    result = shell.run(*asked(shell, "-")[:-2])
+def test_it_takes_a_person(kept: Shell) -> None:
+    assert isinstance(not_shown(kept, *asked(kept, "-"), given="pk_forged\n"), UnauthenticatedError)
+    result = kept.run(*asked(kept, "-")[:-2])
     assert (result.exit_code, result.stdout) == (2, "")
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "two\nlines", "x" * 301])
-def test_it_takes_a_reason(shell: Shell, key: str, reason: str) -> None:
-    asking = ("reveal", shell.source.name, token(shell), "--reason", reason, "--key", key)
-    assert isinstance(not_shown(shell, *asking), RefusedError)
+def test_it_takes_a_reason(kept: Shell, kept_key: str, reason: str) -> None:
+    asking = ("reveal", kept.source.name, token(kept), "--reason", reason, "--key", kept_key)
+    assert isinstance(not_shown(kept, *asking), RefusedError)
 
 
 @pytest.mark.parametrize(
     "forged", ["", "zedekiah@example.org", "[EMAIL_ADDRESS]", "[EMAIL_ADDRESS_", "email_address_abcdefghijklmnopabcd"]
 )
-def test_what_is_no_pseudonym_is_refused_and_not_repeated(shell: Shell, key: str, forged: str) -> None:
-    refused = not_shown(shell, "reveal", shell.source.name, forged, *REASON, "--key", key)
+def test_what_is_no_pseudonym_is_refused_and_not_repeated(kept: Shell, kept_key: str, forged: str) -> None:
+    refused = not_shown(kept, "reveal", kept.source.name, forged, *REASON, "--key", kept_key)
     assert refused.message == "That is no pseudonym."
 
 
-def test_a_pseudonym_that_was_made_up_or_is_of_another_source_means_nothing(shell: Shell, key: str) -> None:
+def test_a_pseudonym_that_was_made_up_or_is_of_another_source_means_nothing(kept: Shell, kept_key: str) -> None:
     of_another = pseudonym("EMAIL_ADDRESS", ADDRESS, key=b"another source's" * 2)
-    for other in (f"[EMAIL_ADDRESS_{'a' * 20}]", of_another, token(shell, "zednobody@example.org")):
-        refused = not_shown(shell, "reveal", shell.source.name, other, *REASON, "--key", key)
+    for other in (f"[EMAIL_ADDRESS_{'a' * 20}]", of_another, token(kept, "zednobody@example.org")):
+        refused = not_shown(kept, "reveal", kept.source.name, other, *REASON, "--key", kept_key)
         assert "has this pseudonym in its vault" in refused.message
-    assert "No source 'another'" in str(not_shown(shell, "reveal", "another", token(shell), *REASON, "--key", key))
+    assert "No source 'another'" in str(not_shown(kept, "reveal", "another", token(kept), *REASON, "--key", kept_key))
 
 
 # What becomes of documents
@@ -232,8 +250,8 @@ def test_without_the_option_nothing_is_kept(shell: Shell) -> None:
         assert session.connection().execute(sql("SELECT count(*) FROM passage WHERE ordinal < 0")).scalar() == 0
 
 
-def test_its_length_does_not_tell_how_long_a_name_is(shell: Shell) -> None:
-    found = {name: sealed_vault(shell, name) or b"" for name in (LETTER, MINUTES, OTHER)}
+def test_its_length_does_not_tell_how_long_a_name_is(kept: Shell) -> None:
+    found = {name: sealed_vault(kept, name) or b"" for name in (LETTER, MINUTES, OTHER)}
     overhead = 12 + 16
     assert {len(sealed) for sealed in found.values()} == {VAULT_BLOCK_BYTES + overhead}
 
@@ -252,9 +270,9 @@ def test_a_vault_that_was_changed_is_not_believed(shell: Shell, key: str, damage
     assert isinstance(not_shown(shell, *asked(shell, key, RARE)), IntegrityError)
 
 
-def test_odd_values_come_back_as_they_were(shell: Shell) -> None:
-    revision = revision_of(shell, OTHER).id
-    lent = shell.bench.keyring.document_keys([revision])[revision]
+def test_odd_values_come_back_as_they_were(kept: Shell) -> None:
+    revision = revision_of(kept, OTHER).id
+    lent = kept.bench.keyring.document_keys([revision])[revision]
     values = {"[PERSON_a]": "Zoë\n\udcff ", "[PERSON_b]": "x" * 700, "[PERSON_c]": ""}
     assert open_vault(lent, revision, seal_vault(lent, revision, values)) == values
 

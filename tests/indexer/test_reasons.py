@@ -68,3 +68,38 @@ def test_a_span_has_all_that_lies_in_it_the_surest_first() -> None:
     spans = [(0, 5, "PERSON"), (5, 7, "DATE"), (7, 8, "DATE"), (8, 9, "PERSON")]
     found = assigned(spans, [after, across, inside, over, over])
     assert found == [(over, inside, across), (across,), (), (after,)]
+
+
+class Counted(int):
+    """A place that counts how often it is compared with another."""
+
+    compared = 0
+
+    def __lt__(self, other: int) -> bool:
+        Counted.compared += 1
+        return int(self) < other
+
+    def __le__(self, other: int) -> bool:
+        Counted.compared += 1
+        return int(self) <= other
+
+    def __gt__(self, other: int) -> bool:
+        Counted.compared += 1
+        return int(self) > other
+
+    def __ge__(self, other: int) -> bool:
+        Counted.compared += 1
+        return int(self) >= other
+
+
+def compared(number: int) -> int:
+    """How often places are compared where one reason lies in all of the spans, and one of its own in each."""
+    places = [(Counted(4 * at), Counted(4 * at + 3)) for at in range(number)]
+    reasons = [reason(Counted(0), Counted(4 * number)), *(reason(*place) for place in places)]
+    Counted.compared = 0
+    assert [len(found) for found in assigned([(*place, "PERSON") for place in places], reasons)] == [2] * number
+    return Counted.compared
+
+
+def test_steps_grow_with_the_number_of_reasons_and_not_with_its_square() -> None:
+    assert 0 < compared(4000) < 8 * compared(800)
