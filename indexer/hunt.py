@@ -16,6 +16,7 @@ from indexer.allowed import Allowed
 from indexer.reasons import CUSTOM, KNOWN, LINES, LONG, SPACED
 from indexer.recognisers import ENTITIES, LONG_TOKEN, NAMES, lines, spaced
 from indexer.recognisers.fold import BLANK, BREAK
+from indexer.recognisers.person import ADDRESSED
 from indexer.recognisers.rule import CHECKED, REACH_CHARACTERS, Rule
 from policies.errors import QuarantineError
 
@@ -34,6 +35,9 @@ _BETWEEN = f"\n{BREAK}\n"
 _RUN = re.compile(
     rf"[^\s{BLANK}{BREAK}\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff]{{{MAX_RUN_CHARACTERS + 1},}}"
 )
+_UNSPACED = "\u0e00"
+"""Letters from here on may stand side by side and belong to two words."""
+_LONGEST_TITLE = 14
 _RULE_OFF = re.compile(r"([^\w\s])\1{7,}")  # a ruled line, or the dots of a table of contents
 
 
@@ -156,7 +160,7 @@ class Hunt:
             for place, found in zip(places, _by_text(hidden, lengths), strict=True)
         }
         self._known.add(
-            self._texts[place][start:end]
+            _addressed(self._texts[place], start, end)
             for place, found in spans.items()
             for start, end, entity in found
             if entity == "PERSON"
@@ -218,6 +222,13 @@ def _apart(entities: frozenset[str], stream: str) -> list[Finding]:
     ]
 
 
+def _addressed(text: str, start: int, end: int) -> str:
+    """What stands there, and the form of address before it."""
+    before = max(text.rfind("\n", 0, start), start - _LONGEST_TITLE) + 1
+    title = next((one for one in ADDRESSED.finditer(text, before, start) if one.end() == start), None)
+    return text[title.start() if title else start : end]
+
+
 def _with_context(texts: Sequence[str], places: Iterable[int]) -> list[int]:
     """These places and those before each that may announce a value in it."""
     wanted: set[int] = set()
@@ -264,7 +275,7 @@ def _whole(stream: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _is_joined(pair: str) -> bool:
-    return len(pair) == len("ab") and pair.isascii() and pair.isalnum()
+    return len(pair) == len("ab") and pair.isalnum() and max(pair) < _UNSPACED
 
 
 def disjoint(spans: Iterable[Span]) -> list[Span]:

@@ -14,7 +14,7 @@ COVERED: Final = frozenset({"en", "fr"})
 MIN_LETTERS: Final = 100  # chosen: of fewer, the identifier takes lists of names and lines of code for languages
 """A text with fewer is judged together with its neighbours, or not at all."""
 MIN_FOREIGN_LETTERS: Final = 12
-"""So many letters of another script are not read, where they are most of the letters of a line."""
+"""So many letters of another script are not read, in lines of a passage of which they are most of the letters."""
 OTHER_SCRIPT: Final = "script"
 """In place of a language, for letters that are not Latin."""
 
@@ -65,10 +65,12 @@ def _language(window: str, covered: AbstractSet[str]) -> str:
     """A language; the first that is covered where there is no telling."""
     if not window.isascii():
         lines = window.splitlines()
-        foreign = list(filter(_is_in_another_script, lines))
-        if not all(language in covered for language in _script_languages(foreign, covered)):
+        unread = list(filter(_unread, lines))
+        foreign = sum(map(_unread, unread)) >= MIN_FOREIGN_LETTERS
+        if foreign and not all(language in covered for language in _script_languages(unread, covered)):
             return OTHER_SCRIPT
-        window = "\n".join(line for line in lines if line not in foreign)  # is judged for itself
+        window = "
+".join(line for line in lines if line not in unread)  # is judged for itself
     nothing = min(COVERED)
     words = _WORD.findall(window)
     signs = len("".join(window.split()))
@@ -97,10 +99,11 @@ def _script_languages(lines: Iterable[str], covered: AbstractSet[str]) -> Iterat
         yield str(language) if sure >= _LEAST_SURE and language not in COVERED else OTHER_SCRIPT
 
 
-def _is_in_another_script(line: str) -> bool:
+def _unread(line: str) -> int:
+    """The letters of other scripts in a line that is mostly of them; a list of names has a few in each."""
     letters = sum(map(str.isalpha, line))
     foreign = letters - len(_LATIN.findall(line))
-    return foreign >= MIN_FOREIGN_LETTERS and 2 * foreign > letters
+    return foreign if 2 * foreign > letters else 0
 
 
 @cache

@@ -89,6 +89,7 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "ADDRESS": "postal address",
         "BANK_ACCOUNT": "bank account",
         "BIC": "BIC",
+        "CASE_NUMBER": "number of a court case",
         "CREDIT_CARD": "payment card",
         "CRYPTO": "cryptocurrency address",
         "DATE": "date",

@@ -51,6 +51,11 @@ class Tagger:
         first, last, place, common = (code in words for words in self._words.lists)
         return not common and not place and (first or last or not alone)
 
+    def is_named(self, word: str) -> bool:
+        """Whether a word is in a list of people's names."""
+        code = crc32(folded(word).encode(errors="surrogatepass"))
+        return any(code in words for words in self._words.lists[:2])
+
     def names(self, text: str, *, least: Mapping[str, float]) -> Iterator[Name]:
         """The names in a text, in order, whose words have at least this probability, by entity.
 

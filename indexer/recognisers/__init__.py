@@ -6,7 +6,22 @@ A rule serves English and French texts alike: a card number is one in either, an
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from indexer.recognisers import bank, contact, dates, fr, health, person, phone, secret, street, uk, us, vehicle, web
+from indexer.recognisers import (
+    bank,
+    contact,
+    court,
+    dates,
+    fr,
+    health,
+    person,
+    phone,
+    secret,
+    street,
+    uk,
+    us,
+    vehicle,
+    web,
+)
 from indexer.recognisers.rule import Rule
 
 RULES: tuple[Rule | phone.International, ...] = (
@@ -20,6 +35,7 @@ RULES: tuple[Rule | phone.International, ...] = (
     *us.RULES,
     *fr.RULES,
     *health.RULES,
+    *court.RULES,
     *vehicle.RULES,
     *street.RULES,
     *dates.RULES,

@@ -49,6 +49,12 @@ RULES = (
         pattern=shape(rf"(?=[adfjmnos])(?:{_MONTH_DAY} ?,?[ -]{{1,2}}\d{{4}})", ignore_case=True),
         score=COMMON,
     ),
+    Rule(  # with the name at birth between
+        entity="DATE_OF_BIRTH",
+        pattern=re.compile(rf"(?i:nee?) (?:[A-Z][A-Za-z'-]* ){{1,4}}le ((?i:{_TEXTUAL}|{_NUMERIC})){RIGHT}", re.ASCII),
+        first=re.compile(r"(?<![A-Za-z])[Nn]ee? (?=[A-Z])"),
+        score=IN_CONTEXT,
+    ),
     Rule(
         entity="DATE_OF_BIRTH",
         pattern=shape(

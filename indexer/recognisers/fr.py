@@ -39,7 +39,7 @@ RULES = (
     ),
     Rule(
         entity="FR_NIR",
-        pattern=shape(_NIR_13, ignore_case=True),
+        pattern=shape(rf"{_NIR_13}(?:[ ./-]{{0,3}}\d{{2}})?", ignore_case=True),
         score=IN_CONTEXT,
         context=context(
             *("nir", "securite sociale", "numero de secu", "n° de secu", "no de secu", "numero secu", "nss"),

@@ -15,11 +15,11 @@ _STATE = "|".join(_STATES)
 _ZIP = r"\d{5}(?:-\d{4})?"
 _ZIP_IN_STATE = "|".join(rf"(?:{states}),? {digit}\d{{4}}(?:-\d{{4}})?" for digit, states in enumerate(_STATES))
 
-_NUMBER = r"\d{1,5}(?: ?[A-Da-d](?![A-Za-z])| ?[-/&] ?\d{1,5}(?!\d)| ?(?:bis|ter|quater)(?![a-z]))?"
+_NUMBER = r"\d{1,5}(?: ?[A-Da-d](?![A-Za-z])| ?[-/&] ?\d{1,5}(?!\d)| ?(?:bis|ter|quater|BIS|TER|QUATER)(?![A-Za-z]))?"
 _WORD = r"(?:[A-Z][A-Za-z']*(?:-[A-Za-z']+)*\.?|\d{1,3}(?:st|nd|rd|th))"
 _SURE = (
     r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Boulevard|Blvd|Terrace|Crescent|Gardens|Gdns|Grove|Mews|Close|Parkway|"
-    r"Pkwy|Highway|Hwy)"
+    r"Pkwy|Highway|Hwy|STREET|ROAD|AVENUE|LANE|BOULEVARD|TERRACE|CRESCENT|GARDENS|GROVE|CLOSE|PARKWAY|HIGHWAY)"
 )
 _UNSURE = (
     r"(?:Drive|Dr|Way|Court|Ct|Place|Pl|Square|Sq|Cres|Row|Hill|Park|Circle|Cir|Trail|Trl|Walk|Wharf|Quay|Yard|Green|"
@@ -34,7 +34,7 @@ _DESIGNATOR = (
 )
 _UNIT = rf"(?:(?:,? |,? ?\n){_DESIGNATOR}){{0,2}}"
 _TOWN = r"(?:[A-Z][A-Za-z'.-]*(?: (?:[A-Z][A-Za-z'.-]*|upon|on|of|the|sur|en|les|la|le|de|du|des)){0,4})"
-_APART = r"(?:,? ?\n ?|,? )"
+_APART = r"(?:,? ?\n ?| - |,? )"
 _FRENCH_TOWN = rf"{_TOWN}(?: (?:CEDEX|cedex))?(?:(?<=[Ee][Dd][Ee][Xx]) \d{{1,2}}(?!\d))?"
 _COUNTRY = (
     r"(?:United Kingdom|UK|U\.K\.|Great Britain|England|Scotland|Wales|Northern Ireland|Royaume-Uni|UNITED KINGDOM"
@@ -57,9 +57,12 @@ _CAPITAL = r"[A-Z0-9][A-Za-z0-9'.]*(?:-[A-Za-z0-9']+)*"
 _ROUTE = (
     r"(?:[Pp]lace|[Cc]hemin|[Rr]oute|[Cc]ours|[Pp]assage|[Ss]quare|[Rr]uelle|[Ff]aubourg|[Ll]otissement|[Rr]esidence|"
     r"[Ss]entier|[Vv]illa|[Ee]splanade|[Pp]romenade|[Rr]ond-point|[Hh]ameau|[Cc]ite|[Cc]haussee|[Tt]raverse|[Mm]ontee|"
-    r"[Vv]enelle|[Mm]ail|[Pp]arvis|[Dd]omaine)"
+    r"[Vv]enelle|[Mm]ail|[Pp]arvis|[Dd]omaine|PLACE|CHEMIN|ROUTE|COURS|PASSAGE|SQUARE|RESIDENCE|LOTISSEMENT)"
 )
-_RUE = r"(?:[Rr]ue|RUE|[Aa]venue|AVENUE|[Aa]v\.?|[Bb]oulevard|BOULEVARD|[Bb]l?d\.?|[Aa]llees?|[Ii]mpasse|[Qq]uai)"
+_RUE = (
+    r"(?:[Rr]ue|RUE|[Aa]venue|AVENUE|[Aa]v\.?|[Bb]oulevard|BOULEVARD|[Bb]l?d\.?|[Aa]llees?|ALLEES?|[Ii]mpasse|IMPASSE"
+    r"|[Qq]uai|QUAI)"
+)
 _NAMED = rf"{_PARTICLE}{{0,2}}{_CAPITAL}(?: {_PARTICLE}{{0,2}}{_CAPITAL}){{0,4}}"
 _NAME = rf"(?:{_NAMED}|{_PARTICLE}{{1,2}}[a-z'-]{{3,}})"
 
