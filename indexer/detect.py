@@ -55,6 +55,13 @@ _PATTERNS = TypeAdapter(tuple[Pattern, ...])
 
 _FINDER = "penstock_finder"
 
+_CHECKED: Mapping[type[CryptoRecognizer | IpRecognizer | MacAddressRecognizer], re.Pattern[str]] = {
+    CryptoRecognizer: re.compile(r"[13Bb][0-9A-Za-z]{25}"),
+    IpRecognizer: re.compile(r"::|(?::[0-9A-Fa-f]{1,4}){6}|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"),
+    MacAddressRecognizer: re.compile(r"(?:[:-][0-9A-Fa-f]{2}){5}|\.[0-9A-Fa-f]{4}\."),
+}
+"""Presidio's recognisers that a checksum or a distinct shape makes sure, and what is in all that they find."""
+
 
 class _Finder(Protocol):
     """What `Rule` and `International` have in common."""
@@ -103,6 +110,28 @@ class _Names(LocalRecognizer):
             RecognizerResult(name.entity, name.start, name.end, max(name.score, _THRESHOLD))
             for name in read(self._reader, text, entities)
         ]
+
+
+class _Gated(LocalRecognizer):
+    """One of Presidio's recognisers, asked only where its gate, which is several times faster, is found."""
+
+    def __init__(self, asked: LocalRecognizer, gate: re.Pattern[str]) -> None:
+        super().__init__(
+            asked.supported_entities, name=type(asked).__name__, supported_language=asked.supported_language
+        )
+        self._id = asked.id  # which its results bear
+        self._asked = asked
+        self._gate = gate
+
+    def load(self) -> None:
+        """Loaded already."""
+
+    def analyze(self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts) -> list[RecognizerResult]:
+        """What the recogniser finds."""
+        results: list[RecognizerResult] = (
+            self._asked.analyze(text, entities, nlp_artifacts) if self._gate.search(text) else []
+        )
+        return results
 
 
 class _NoEnhancer(ContextAwareEnhancer):
@@ -316,5 +345,5 @@ def _recognisers(language: str, reader: Tagger) -> Iterator[EntityRecognizer]:
         finders[finder.entity].append(finder)
     for entity, of_entity in finders.items():
         yield _Recogniser(entity, of_entity, language)
-    for checked in (CryptoRecognizer, IpRecognizer, MacAddressRecognizer):
-        yield checked(supported_language=language)
+    for checked, gate in _CHECKED.items():
+        yield _Gated(checked(supported_language=language), gate)

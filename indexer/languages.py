@@ -69,8 +69,7 @@ def _language(window: str, covered: AbstractSet[str]) -> str:
         foreign = sum(map(_unread, unread)) >= MIN_FOREIGN_LETTERS
         if foreign and not all(language in covered for language in _script_languages(unread, covered)):
             return OTHER_SCRIPT
-        window = "
-".join(line for line in lines if line not in unread)  # is judged for itself
+        window = "\n".join(line for line in lines if line not in unread)  # is judged for itself
     nothing = min(COVERED)
     words = _WORD.findall(window)
     signs = len("".join(window.split()))

@@ -152,7 +152,8 @@ class Upgrade:
     def mend(self) -> str:
         """What to do where it does not load."""
         put = f"put the model's files into {self.model!r}" if self._is_folder else f"install the package {self.model!r}"
-        return f"For {str(self)!r}: {self._install}, and {put}; give it more memory; or take it out of PENSTOCK_RECOGNISERS."
+        install = f"For {str(self)!r}: {self._install}, and {put}"
+        return f"{install}; give it more memory; or take it out of PENSTOCK_RECOGNISERS."
 
     @property
     def _install(self) -> str:

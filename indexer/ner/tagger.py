@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
+from secrets import token_bytes
 from zlib import crc32
 
 import numpy as np
 
-from indexer.ner.words import LISTS, NEW_LINE, Array, Words, folded, spans
+from indexer.ner.words import COLUMNS, LISTS, NEW_LINE, Array, Words, folded, spans
 from policies.errors import IntegrityError
 
 LABELS = ("", "PERSON", "LOCATION", "ORGANIZATION", "ADDRESS")
@@ -22,7 +23,11 @@ WINDOW = 1024
 """Words at once. The result does not hang on it: windows overlap by what a label hangs on."""
 WEIGHTS = "weights.npz"
 SHA256 = "f9c7a8c30c944b4c83d4a5999a18fa0ed10bf71debac130ced774858aa71f458"
-_EPSILON = 1e-5
+_EPSILON = np.float32(1e-5)
+# Odd ones, and not the same in two processes, so that no text can be made to look like another.
+_OF_COLUMNS, _OF_WORDS = (
+    np.frombuffer(token_bytes(8 * factors), np.uint64) | np.uint64(1) for factors in (COLUMNS, 2 * REACH + 1)
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +46,8 @@ class Tagger:
     def __init__(self, weights: Mapping[str, Array]) -> None:
         self._weights = {name: value.astype(np.float32) for name, value in weights.items() if name not in LISTS}
         self._words = Words(tuple(frozenset(weights[name].tolist()) for name in LISTS))
+        # Keys and probabilities of the text before; one that stands for no word, so that there always is one.
+        self._last = np.zeros(1, np.uint64), np.zeros((1, len(LABELS)), np.float32)
 
     def is_sure(self, word: str, *, alone: bool) -> bool:
         """Whether a word of a person's name means that person wherever it stands.
@@ -73,29 +80,48 @@ class Tagger:
             yield Name(start=places[first][0], end=places[last - 1][1], entity=LABELS[label], score=score)
 
     def probabilities(self, text: str, places: Sequence[tuple[int, int]]) -> Array:
-        """The probability of each label for each word of a text: float32 of shape (words, labels)."""
+        """The probability of each label for each word of a text: float32 of shape (words, labels).
+
+        Of a text that is read again with some of its values hidden, only what stands near these is worked out.
+        """
+        numbers = self._words.numbers(text, places)
+        keys = _keys(numbers)
+        last_keys, last_found = self._last
+        order = np.argsort(last_keys)
+        same = order[np.searchsorted(last_keys, keys, sorter=order) % len(order)]
+        is_new = last_keys[same] != keys
+        found = last_found[same]
+        if is_new.any():
+            is_near = _near(is_new)
+            found[is_new] = self._in_windows(numbers[is_near])[is_new[is_near]]
+        self._last = keys, found
+        return found
+
+    def _in_windows(self, numbers: Array) -> Array:
         parts = []
-        for start in range(0, len(places), WINDOW):
+        for start in range(0, len(numbers), WINDOW):
             first = max(start - REACH, 0)
-            found = self._forward(self._words.numbers(text, places[first : start + WINDOW + REACH]))
+            found = self._forward(numbers[first : start + WINDOW + REACH])
             parts.append(found[start - first : start - first + WINDOW])
         return np.concatenate(parts)
 
     def _forward(self, numbers: Array) -> Array:
         weights = self._weights
-        states = weights["word"][numbers[:, 0]] + weights["word"][numbers[:, 1]]
-        for column, table in enumerate(("prefix", "suffix", "shape", "list", "space"), start=2):
+        states = weights["word"][numbers[:, 0]]
+        for column, table in enumerate(("word", "prefix", "suffix", "shape", "list", "space"), start=1):
             states += weights[table][numbers[:, column]]
-        states = _normal(states, weights["norm_in"], weights["norm_in_bias"])
+        _normalise(states, weights["norm_in"], weights["norm_in_bias"])
+        width = states.shape[1]
+        near = np.empty((len(states), 3 * width), np.float32)
         for layer, dilation in enumerate(DILATIONS):
-            near = np.zeros((len(states), 3 * states.shape[1]), np.float32)
-            width = states.shape[1]
+            near[:dilation, :width] = near[-dilation:, 2 * width :] = 0.0
             near[dilation:, :width] = states[:-dilation]
             near[:, width : 2 * width] = states
             near[:-dilation, 2 * width :] = states[dilation:]
-            mixed = near @ weights[f"layer{layer}"] + weights[f"layer{layer}_bias"]
-            gate = 1.0 / (1.0 + np.exp(-np.clip(mixed[:, width:], -30, 30)))
-            states = _normal(states + mixed[:, :width] * gate, weights[f"norm{layer}"], weights[f"norm{layer}_bias"])
+            mixed = near @ weights[f"layer{layer}"]
+            mixed += weights[f"layer{layer}_bias"]
+            states += _gated(mixed[:, :width], mixed[:, width:])
+            _normalise(states, weights[f"norm{layer}"], weights[f"norm{layer}_bias"])
         scores = states @ weights["out"] + weights["out_bias"]
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         found: Array = scores / scores.sum(axis=1, keepdims=True)
@@ -116,11 +142,41 @@ def tagger() -> Tagger:
         return Tagger(dict(weights))
 
 
-def _normal(states: Array, scale: Array, shift: Array) -> Array:
-    states = states - states.mean(axis=1, keepdims=True)
-    spread = np.sqrt((states * states).mean(axis=1, keepdims=True) + _EPSILON)
-    normal: Array = states / spread * scale + shift
-    return normal
+def _keys(numbers: Array) -> Array:
+    """A number for each word and those that its label hangs on: two are the same where all of these are."""
+    words = np.zeros(len(numbers) + 2 * REACH, np.uint64)
+    words[REACH : REACH + len(numbers)] = numbers.astype(np.uint64) @ _OF_COLUMNS + _OF_WORDS[0]
+    keys = np.zeros(len(numbers), np.uint64)
+    for step, factor in enumerate(_OF_WORDS):
+        keys += factor * words[step : step + len(numbers)]
+    return keys
+
+
+def _near(chosen: Array) -> Array:
+    """Which words are chosen, or hang together with one that is."""
+    near = np.zeros(len(chosen) + 2 * REACH, np.bool_)
+    for step in range(2 * REACH + 1):
+        near[step : step + len(chosen)] |= chosen
+    return near[REACH : REACH + len(chosen)]
+
+
+# From here on arrays are changed where they are: to make new ones took longer than to fill them.
+def _gated(values: Array, gates: Array) -> Array:
+    """The values, each times the sigmoid of its gate."""
+    np.clip(gates, -30, 30, out=gates)
+    np.negative(gates, out=gates)
+    np.exp(gates, out=gates)
+    gates += 1.0
+    values /= gates
+    return values
+
+
+def _normalise(states: Array, scale: Array, shift: Array) -> None:
+    states -= states.mean(axis=1, keepdims=True)
+    spread = np.einsum("ij,ij->i", states, states) / states.shape[1] + _EPSILON
+    states /= np.sqrt(spread)[:, None]
+    states *= scale
+    states += shift
 
 
 def _runs(labels: Array, text: str, places: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:

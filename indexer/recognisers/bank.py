@@ -88,6 +88,11 @@ def _is_long_card(two: int, four: int) -> bool:
     return two in {62, 64, 65} or four in {6011, *_JCB, *maestro}
 
 
+_CARD = context(
+    *("card", "card number", "credit card", "debit card", "carte", "carte bancaire", "numero de carte"),
+    *("n° de carte", "carte de credit", "visa", "mastercard", "amex", "american express"),
+)
+
 RULES = (
     Rule(
         entity="IBAN_CODE",
@@ -115,10 +120,14 @@ RULES = (
         pattern=shape(r"\d(?:[ .-]{0,3}\d){12,18}"),
         score=CHECKED,
         check=_is_card,
-        context=context(
-            *("card", "card number", "credit card", "debit card", "carte", "carte bancaire", "numero de carte"),
-            *("n° de carte", "carte de credit", "visa", "mastercard", "amex", "american express"),
-        ),
+        context=_CARD,
+    ),
+    Rule(  # of an issuer that is not known, unless it is something that is
+        entity="CREDIT_CARD",
+        pattern=shape(r"\d{12,19}|\d{4}(?:[ -]\d{4}){3}"),
+        score=DISTINCT,
+        check=luhn,
+        context=_CARD,
     ),
     Rule(
         entity="BANK_ACCOUNT",
@@ -142,5 +151,5 @@ RULES = (
             *("bank account", "numero de compte", "no de compte", "n° de compte", "compte bancaire", "compte n°"),
         ),
     ),
-    Rule(entity="CRYPTO", pattern=shape("0x[0-9a-fA-F]{40}"), score=DISTINCT),
+    Rule(entity="CRYPTO", pattern=shape("0x[0-9a-fA-F]{40}"), score=DISTINCT, words=("0x",)),
 )

@@ -43,10 +43,12 @@ def find(text: str, entities: Iterable[str], *, before: Sequence[int] | None = N
         above = announcing[-LONGEST_CHARACTERS:].rpartition("\n")[2]
         if sum(map(str.isdigit, above[-_NEAR_CHARACTERS:] + below[:_NEAR_CHARACTERS])) >= _MIN_DIGITS:
             yield from _across(gap, f"{above} ", below, plain)
-        if any(word in announcing.lower() for word in _WORDS):
-            yield from _across(gap, f"{announcing} ", below, announced)
+        lowered = announcing.lower()
+        if words := {word for word in _WORDS if word in lowered}:
+            said = [rule for rule in announced if rule.context and not words.isdisjoint(rule.context.words)]
+            yield from _across(gap, f"{announcing} ", below, said)
             if text[start - 1 : start].isdigit() and text[end].isdigit():  # announced, for two rows are no number
-                yield from _across(gap, announcing, below, announced)
+                yield from _across(gap, announcing, below, said)
     addresses = [finder for finder in contact.RULES if finder.entity in entities]
     for gap in _BREAK_IN_ADDRESS.finditer(text) if addresses and before is None else ():
         start, end = gap.span()

@@ -16,7 +16,9 @@ REGIONS = ("GB", "FR", "US")
 """Where a number without a country code is looked for, in this order."""
 
 _INTERNATIONAL = re.compile(
-    r"(?<![0-9A-Za-z])(?:\(?\+[ .(]{0,2}|00[ .-]?)[1-9](?:[ .()/-]{0,3}\d){6,15}(?!\d)", re.ASCII
+    r"[(+0](?<![0-9A-Za-z].)(?:(?<=\()\+[ .(]{0,2}|(?<=\+)[ .(]{0,2}|(?<=0)0[ .-]?)"
+    r"[1-9](?:[ .()/-]{0,3}\d){6,15}(?!\d)",
+    re.ASCII,
 )
 
 
@@ -116,6 +118,13 @@ RULES = (
             *("phone", "telephone", "tel", "mobile", "mob", "cell", "call", "fax", "ring", "text", "whatsapp", "sms"),
             *("portable", "gsm", "appeler", "appelez", "joindre", "contact", "contacter", "phone number"),
         ),
+    ),
+    Rule(  # a cell of a table, beside one with an e-mail address
+        entity="PHONE_NUMBER",
+        pattern=re.compile(r"@[0-9A-Za-z.-]{1,253} ?[,;|\t] ?(\(?\d(?:[ .()-]{0,2}\d){8,11})(?= ?(?:[,;|\t\n]|\Z))"),
+        score=IN_CONTEXT,
+        check=_is_possible,
+        words=("@",),
     ),
     Rule(  # American, within an area; not the lower half of a number on two lines
         entity="PHONE_NUMBER",

@@ -48,15 +48,33 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """Words that announce a value. `pattern` is for lower case; one of `words` is in every text that it is found in."""
+    """Words that announce a value.
+
+    `pattern` is for lower case. Each of its matches holds one of `words`, which begins at most `before` characters
+    after it does, and is at most `longest` characters long.
+    """
 
     pattern: re.Pattern[str]
     words: tuple[str, ...]
+    before: int
+    longest: int
 
     def find(self, text: str) -> Iterator[re.Match[str]]:
         """Every place in `text` where a value is announced."""
-        lowered = _lowered(text)  # looking for words in it is several times faster than the pattern
-        return self.pattern.finditer(lowered) if any(word in lowered for word in self.words) else iter(())
+        lowered = lower(text)  # looking for words in it is several times faster than the pattern, tried beside them
+        end = 0
+        for place in sorted(place for word in self.words for place in _occurrences(lowered, word)):
+            start, stop = max(end, place - self.before), place + self.longest + 1
+            if place >= end and (match := self.pattern.search(lowered, start, stop)) and match.start() <= place:
+                yield match
+                end = match.end()
+
+
+def _occurrences(text: str, word: str) -> Iterator[int]:
+    place = text.find(word)
+    while place >= 0:
+        yield place
+        place = text.find(word, place + 1)
 
 
 @lru_cache(maxsize=5)  # one text is given to many rules in a row
@@ -65,7 +83,8 @@ def _places(first: re.Pattern[str], text: str) -> list[int]:
 
 
 @lru_cache(maxsize=1)
-def _lowered(text: str) -> str:
+def lower(text: str) -> str:
+    """`text` in lower case, character by character."""
     return "".join(map(_lower, text)) if "\u0130" in text else text.lower()
 
 
@@ -80,8 +99,8 @@ class Rule:
     The value is the group that matched where the pattern has groups, else the whole match. `check` is given the value
     in capitals without anything but letters and digits. With a `context`, only what follows it within
     REACH_CHARACTERS counts, and each value found carries the reach on, as in a list or a column. `gate` is cheaper
-    than the pattern and found in every text in which the pattern is. With a `first`, which many rules share, the
-    pattern is tried only where that is found.
+    than the pattern and found in every text in which the pattern is; so is one of `words` in its lower case, where
+    there are any. With a `first`, which many rules share, the pattern is tried only where that is found.
     """
 
     entity: str
@@ -90,11 +109,14 @@ class Rule:
     check: Callable[[str], bool] | None = None
     context: Context | None = None
     gate: re.Pattern[str] | None = None
+    words: tuple[str, ...] = ()
     first: re.Pattern[str] | None = None
 
     def find(self, text: str) -> Iterator[Hit]:
         """Every value in `text`, from left to right, disjoint."""
         if self.gate and not self.gate.search(text):
+            return
+        if self.words and not any(word in lower(text) for word in self.words):
             return
         if self.context is None:
             yield from self._scan(text, 0, len(text)) if self.first is None else self._try(text, self.first)
@@ -152,10 +174,18 @@ def context(*phrases: str) -> Context:
         rf"{phrase[0]}(?<![0-9a-z]{phrase[0]}){re.escape(phrase[1:])}".replace(r"\ ", r"[\s._-]{1,3}")
         for phrase in phrases
     )
+    words = [max(phrase.split(), key=len) for phrase in phrases]
     return Context(
         pattern=re.compile(rf"(?:{either})s?(?![a-z])", re.ASCII),
-        words=tuple({max(phrase.split(), key=len) for phrase in phrases}),
+        words=tuple(set(words)),
+        before=max(map(_longest, (phrase[: phrase.index(word)] for phrase, word in zip(phrases, words, strict=True)))),
+        longest=max(map(_longest, phrases)) + len("s"),
     )
+
+
+def _longest(phrase: str) -> int:
+    """Of how many characters a phrase is at most, where a space is up to three."""
+    return len(phrase) + 2 * phrase.count(" ")
 
 
 def luhn(digits: str) -> bool:

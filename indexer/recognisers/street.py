@@ -16,6 +16,8 @@ _ZIP = r"\d{5}(?:-\d{4})?"
 _ZIP_IN_STATE = "|".join(rf"(?:{states}),? {digit}\d{{4}}(?:-\d{{4}})?" for digit, states in enumerate(_STATES))
 
 _NUMBER = r"\d{1,5}(?: ?[A-Da-d](?![A-Za-z])| ?[-/&] ?\d{1,5}(?!\d)| ?(?:bis|ter|quater|BIS|TER|QUATER)(?![A-Za-z]))?"
+_HOUSE = re.compile(rf"{DIGIT.pattern}(?=\d{{0,4}}[ ,A-Za-z/&-])")
+"""Where a house number may begin."""
 _WORD = r"(?:[A-Z][A-Za-z']*(?:-[A-Za-z']+)*\.?|\d{1,3}(?:st|nd|rd|th))"
 _SURE = (
     r"(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Boulevard|Blvd|Terrace|Crescent|Gardens|Gdns|Grove|Mews|Close|Parkway|"
@@ -93,7 +95,7 @@ RULES = (
             rf"|{_ROUTE} {_NAME}{_TAIL})"
         ),
         score=DISTINCT,
-        first=DIGIT,
+        first=_HOUSE,
     ),
     Rule(
         entity="ADDRESS",

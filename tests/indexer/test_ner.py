@@ -12,6 +12,7 @@ from indexer.ner import tagger as module
 from indexer.ner.recogniser import LEAST, Known
 from indexer.ner.tagger import LABELS, SHA256, WEIGHTS, Tagger, tagger
 from indexer.ner.words import folded, shape, spans
+from indexer.recognisers.fold import BLANK
 from policies.errors import IntegrityError
 
 LETTER = (
@@ -72,11 +73,30 @@ def test_windows_change_nothing(text: str, window: int) -> None:
         return
     whole = tagger().probabilities(text, places)
     assert whole.shape == (len(places), len(LABELS))
+    _forget()
     before, module.WINDOW = module.WINDOW, window
     try:
         np.testing.assert_allclose(tagger().probabilities(text, places), whole, atol=1e-5)
     finally:
         module.WINDOW = before
+
+
+@given(st.text(max_size=400), st.lists(st.tuples(st.integers(0, 400), st.integers(1, 20)), max_size=4))
+def test_a_text_with_hidden_values_reads_as_if_it_were_new(text: str, values: list[tuple[int, int]]) -> None:
+    hidden = text
+    for start, length in values:
+        hidden = hidden[:start] + BLANK * len(hidden[start : start + length]) + hidden[start + length :]
+    if not (places := spans(hidden)) or not spans(text):
+        return
+    tagger().probabilities(text, spans(text))
+    again = tagger().probabilities(hidden, places)
+    _forget()
+    np.testing.assert_allclose(again, tagger().probabilities(hidden, places), atol=1e-5)
+
+
+def _forget() -> None:
+    """Have the tagger read something else, for it remembers the text before."""
+    tagger().probabilities("On", spans("On"))
 
 
 @given(st.text(max_size=200))

@@ -1,11 +1,13 @@
 """Each identifier: what is found, what is not, and on what grounds."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from indexer.recognisers import ENTITIES, PROFILES, RULES
 from indexer.recognisers.canonical import canonical
 from indexer.recognisers.fold import BLANK, BREAK, fold, folder
-from indexer.recognisers.rule import luhn
+from indexer.recognisers.rule import Rule, luhn
 
 
 def found(text: str) -> set[tuple[str, str]]:
@@ -44,8 +46,12 @@ def found(text: str) -> set[tuple[str, str]]:
         ("+49 30 901820", "PHONE_NUMBER", "+49 30 901820"),
         ("(0161)4960123", "PHONE_NUMBER", "(0161)4960123"),
         ("Tel. 555 0123", "PHONE_NUMBER", "555 0123"),
+        ("Ann Lee|ann@example.com|020 74960881|1997-03-20", "PHONE_NUMBER", "020 74960881"),
+        ("Ann Lee,ann@example.com,4356027272\nBob Day,bob@example.com,2404033551", "PHONE_NUMBER", "4356027272"),
         ("Card 4222222222222 expires", "CREDIT_CARD", "4222222222222"),
         ("3088000000000009", "CREDIT_CARD", "3088000000000009"),
+        ("Card 060435310739 of", "CREDIT_CARD", "060435310739"),  # no network is known to issue it
+        ("Card: 3518 9179 7467 7662", "CREDIT_CARD", "3518 9179 7467 7662"),
         ("id 123e4567-e89b-12d3-a456-426614174000.", "UUID", "123e4567-e89b-12d3-a456-426614174000"),
         ("CV_07700900123_final.pdf", "PHONE_NUMBER", "07700900123"),
         ("IBAN GB29 NWBK 6016 1331 9268 19", "IBAN_CODE", "GB29 NWBK 6016 1331 9268 19"),
@@ -307,3 +313,18 @@ def test_a_date_is_hidden_with_its_time(instant: str) -> None:
 )
 def test_an_address_has_its_unit_its_post_office_and_its_country(text: str, values: list[str]) -> None:
     assert sorted(only("ADDRESS", text)) == sorted(values)
+
+
+ANNOUNCED = [rule for rule in RULES if isinstance(rule, Rule) and rule.context]
+
+
+SEPARATORS = ["number", "no", "a", "n", "s", " ", "  ", "-", "_", ".", ":", "\n"]
+
+
+@given(st.sampled_from(ANNOUNCED), st.lists(st.integers(0, 99), max_size=30))
+def test_a_context_is_found_wherever_its_pattern_is(rule: Rule, choices: list[int]) -> None:
+    assert rule.context is not None
+    pieces = [*sorted(rule.context.words), *SEPARATORS]
+    text = "".join(pieces[choice % len(pieces)] for choice in choices)
+    matches = rule.context.pattern.finditer(text)
+    assert [match.span() for match in rule.context.find(text)] == [match.span() for match in matches]
