@@ -15,7 +15,7 @@ from gateway.problems import RequestError
 from indexer import catalog, serving
 from indexer.analyse import analyser_version, terms
 from indexer.capitals import names
-from indexer.content import PassageText, open_text
+from indexer.content import Description, PassageText, open_description, open_text
 from indexer.database import Database
 from indexer.embed import Embedder, EmbedderIdentity
 from indexer.generation import Generation
@@ -71,6 +71,15 @@ class Opened:
             for member in self.generation.members()
             if any(first <= member.start < last for first, last in self.visible)
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cited:
+    """What a hit points to: its passage, and of its document the version and the description."""
+
+    passage: PassageText
+    version: str
+    description: Description
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,12 +197,28 @@ class Lookup:
         Raises:
             UnavailableError: the index was replaced meanwhile.
         """
-        places = [(hit.revision, hit.ordinal) for hit in hits]
-        stored = serving.cited(session, places)
-        keys = self.keyring.document_keys({revision for revision, _ in places})
-        if any(place not in stored or place[0] not in keys for place in places):
-            raise UnavailableError("The index was replaced while it was searched.", mend="Retry.")
-        return tuple(open_text(keys[place[0]], *place, stored[place][2]) for place in places)
+        return tuple(cited.passage for cited in self.cite(session, hits).values())
+
+    def cite(self, session: Session, hits: Sequence[Hit]) -> dict[Hit, Cited]:
+        """What these hits point to, in their order.
+
+        Raises:
+            UnavailableError: the index was replaced meanwhile.
+        """
+        stored = serving.cited(session, [(hit.revision, hit.ordinal) for hit in hits])
+        keys = self.keyring.document_keys({hit.revision for hit in hits})
+        read: dict[Hit, Cited] = {}
+        for hit in hits:
+            if (hit.revision, hit.ordinal) not in stored or hit.revision not in keys:
+                raise UnavailableError("The index was replaced while it was searched.", mend="Retry.")
+            version, description, text = stored[hit.revision, hit.ordinal]
+            key = keys[hit.revision]
+            read[hit] = Cited(
+                passage=open_text(key, hit.revision, hit.ordinal, text),
+                version=version,
+                description=open_description(key, hit.revision, description),
+            )
+        return read
 
     def _pseudonym_key(self, source: SourceName) -> Key:
         try:

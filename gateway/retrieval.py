@@ -16,12 +16,10 @@ from gateway.asking import Lead
 from gateway.confidence import Ledge, Model, features, loaded
 from gateway.guardrail import Thresholds, decide
 from gateway.identity import Identity
-from gateway.lookup import Lookup, Opened, Question, UnavailableError
-from indexer import calibrations, catalog, serving
+from gateway.lookup import Cited, Lookup, Opened, Question, UnavailableError
+from indexer import calibrations, catalog
 from indexer.calibrations import Stored
-from indexer.content import open_description, open_text
 from indexer.database import Database
-from indexer.seal import Key
 from indexer.search import READ, Found, Hit
 from policies import ledger
 from policies.errors import AuditError, ConflictError, DependencyError, IntegrityError
@@ -41,11 +39,12 @@ ANCHOR_EVERY = 256
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Looked:
-    """What one source gave."""
+    """What one source gave. `read` is what was read of its hits to say how confident it is."""
 
     opened: Opened
     found: Found
     features: tuple[float, ...] | None
+    read: Mapping[Hit, Cited]
     confidence: Confidence
     thresholds: Thresholds | None
 
@@ -159,17 +158,18 @@ class Retrieval:
             best = _pooled(looked, request.k)
             if not best:
                 return _Outcome(answer=NOTHING_VISIBLE, denials=denials, lead=None)
-            passages = self._cited(session, best)
-            contributing = {opened.source.name for opened, _ in best}
-            speaking = [one for one in looked if one.opened.source.name in contributing]
-            first = next(one for one in speaking if one.opened is best[0][0])
-            alone = len(speaking) == 1 and request.k >= READ
-            lead = Lead(
-                opened=first.opened,
-                evidence=first.found.evidence,
-                features=first.features or self._features(session, first.opened, first.found) if alone else None,
-                wording=question.wordings[first.opened.source.name],
-            )
+            read = self._read(session, best, looked)
+        contributing = {opened.source.name for opened, _ in best}
+        speaking = [one for one in looked if one.opened.source.name in contributing]
+        first = next(one for one in speaking if one.opened is best[0][0])
+        alone = len(speaking) == 1 and request.k >= READ
+        lead = Lead(
+            opened=first.opened,
+            evidence=first.found.evidence,
+            features=first.features or _features(first.opened, first.found, read) if alone else None,
+            wording=question.wordings[first.opened.source.name],
+        )
+        passages = tuple(_citation(opened, hit, read[hit]) for opened, hit in best)
         return _Outcome(answer=_judged(speaking, passages), denials=denials, lead=lead)
 
     def _open(
@@ -196,30 +196,25 @@ class Retrieval:
         if stored is None or model is None or k < model.k:
             # It was fitted on more passages; of fewer it would promise too much.
             unknown = Confidence(value=None, status=ConfidenceStatus.UNCALIBRATED, calibration=None)
-            return _Looked(opened=opened, found=found, features=None, confidence=unknown, thresholds=None)
+            return _Looked(opened=opened, found=found, read={}, features=None, confidence=unknown, thresholds=None)
         makers = self.lookup.makers(opened.source)
         status = self.ledge.standing(session, stored, model, opened.generation, opened.visible, makers).status
-        row = self._features(session, opened, found)
+        # All of them at once: most will be cited.
+        read = self.lookup.cite(session, found.hits)
+        row = _features(opened, found, read)
         confidence = Confidence(value=model.probability(row), status=status, calibration=model.id)
         # Thresholds placed for a higher risk than the source now bears say nothing.
         thresholds = model.thresholds() if opened.source.policy.guardrail.max_risk >= model.max_risk else None
-        return _Looked(opened=opened, found=found, features=row, confidence=confidence, thresholds=thresholds)
+        return _Looked(
+            opened=opened, found=found, read=read, features=row, confidence=confidence, thresholds=thresholds
+        )
 
-    def _features(self, session: Session, opened: Opened, found: Found) -> tuple[float, ...]:
-        passages = self.lookup.read(session, found.hits[:READ])
-        return features(found.evidence, passages, opened.generation.inventory.languages)
-
-    def _cited(self, session: Session, best: Sequence[tuple[Opened, Hit]]) -> tuple[CitedPassage, ...]:
-        wanted = [(hit.revision, hit.ordinal) for _, hit in best]
-        stored = serving.cited(session, wanted)
-        keys = self.lookup.keyring.document_keys({revision for revision, _ in wanted})
-        cited: list[CitedPassage] = []
-        for opened, hit in best:
-            place = (hit.revision, hit.ordinal)
-            if place not in stored or hit.revision not in keys:
-                raise UnavailableError("The index was replaced while it was searched.", mend="Retry.")
-            cited.append(_citation(opened, hit, keys[hit.revision], *stored[place]))
-        return tuple(cited)
+    def _read(
+        self, session: Session, best: Sequence[tuple[Opened, Hit]], looked: Sequence[_Looked]
+    ) -> Mapping[Hit, Cited]:
+        read = {hit: cited for one in looked for hit, cited in one.read.items()}
+        unread = [hit for _, hit in best if hit not in read]
+        return read | self.lookup.cite(session, unread) if unread else read
 
     def _record(
         self,
@@ -316,18 +311,21 @@ def _judged(looked: Sequence[_Looked], passages: tuple[CitedPassage, ...]) -> An
     return Answer(verdict=verdict, reasons=causes, confidence=speaker.confidence, passages=passages)
 
 
-def _citation(opened: Opened, hit: Hit, key: Key, version: str, description: bytes, text: bytes) -> CitedPassage:
-    described = open_description(key, hit.revision, description)
-    passage = open_text(key, hit.revision, hit.ordinal, text)
+def _features(opened: Opened, found: Found, read: Mapping[Hit, Cited]) -> tuple[float, ...]:
+    passages = [read[hit].passage for hit in found.hits[:READ]]
+    return features(found.evidence, passages, opened.generation.inventory.languages)
+
+
+def _citation(opened: Opened, hit: Hit, cited: Cited) -> CitedPassage:
     return CitedPassage(
-        text=passage.text,
+        text=cited.passage.text,
         score=hit.score,
         source=opened.source.name,
         document=hit.document,
-        title=described.title,
-        uri=described.uri,
-        version=version,
-        page=passage.page,
-        section=passage.section,
+        title=cited.description.title,
+        uri=cited.description.uri,
+        version=cited.version,
+        page=cited.passage.page,
+        section=cited.passage.section,
         ordinal=hit.ordinal,
     )

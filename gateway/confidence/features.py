@@ -6,10 +6,12 @@ together in one sentence say more than the same words spread over a page.
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import reduce
+from itertools import chain, pairwise
+from operator import or_
 
 from indexer.analyse import terms
 from indexer.content import PassageText
@@ -43,6 +45,8 @@ SIGNS: Mapping[str, int] = dict.fromkeys(FEATURES, 1) | {"rarest_missing": -1, "
 for the topic, so that the same match of the passage says less of the answer."""
 SCHEMA = 2
 _RUNS = re.compile(r"\w+")
+_SHORT, _LONG = 2, 3
+_SPACED_NUMBER = re.compile(r"\d\s\d")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,38 +100,64 @@ def _held(asked: Sequence[TermEvidence]) -> float:
 
 
 def _read(asked: Sequence[TermEvidence], passages: Sequence[PassageText], languages: Sequence[str]) -> list[_Read]:
-    weights = {term.text: term.idf for term in asked}
+    cut = [[passage.text[start:end] for start, end in sentences(passage.text)] for passage in passages]
+    held = _held_by({*chain.from_iterable(cut), *(passage.heading for passage in passages)}, asked, languages)
+    weights: dict[int, float] = {}
 
-    def weight(held: set[str]) -> float:
-        # In the order of the query, so that equal sets give equal sums.
-        return sum(idf for text, idf in weights.items() if text in held)
-
-    starts = {_start(text) for text in weights}
-
-    def held_by(text: str) -> set[str]:
-        return weights.keys() & terms(_alike(text, starts), languages)
+    def weight(terms_held: int) -> float:
+        if terms_held not in weights:
+            # In the order of the query, so that equal sets give equal sums.
+            weights[terms_held] = sum([term.idf for place, term in enumerate(asked) if terms_held >> place & 1])
+        return weights[terms_held]
 
     read = []
-    for passage in passages:
-        heading = held_by(passage.heading)
-        held = [held_by(passage.text[start:end]) for start, end in sentences(passage.text)]
-        pairs = [left | right | heading for left, right in pairwise(held)] or [held[0] | heading]
-        read.append(_Read(sentence=max(map(weight, held)), pair=max(map(weight, pairs)), heading=weight(heading)))
+    for passage, texts in zip(passages, cut, strict=True):
+        heading = held[passage.heading]
+        singles = [held[text] for text in texts]
+        pairs = [left | right | heading for left, right in pairwise(singles)] or [singles[0] | heading]
+        read.append(_Read(sentence=max(map(weight, singles)), pair=max(map(weight, pairs)), heading=weight(heading)))
     return read
 
 
-def _alike(text: str, starts: AbstractSet[str]) -> str:
-    """Those words of a text whose terms may begin in one of these ways: stemming the others costs the most by far."""
-    return " ".join(word for word in text.split() if _may_begin(word, starts))
+def _held_by(texts: Collection[str], asked: Sequence[TermEvidence], languages: Sequence[str]) -> dict[str, int]:
+    """Which of the terms asked for each text holds: a number with a bit for each."""
+    bits = {term.text: 1 << place for place, term in enumerate(asked)}
+
+    def holding(text: str) -> int:
+        return reduce(or_, [bits.get(term, 0) for term in terms(text, languages)], 0)
+
+    split = {text: _words(text) for text in texts}
+    starts = frozenset(start for text in bits for start in _starts(text))
+    # Only words that begin like a term are stemmed: stemming the others costs the most by far.
+    found = {word: holding(word) for word in set[str]().union(*split.values()) if _may_begin(word, starts)}
+    telling = {word: held for word, held in found.items() if held}
+    return {
+        # A number with a space in it is one term of two words.
+        text: holding(text)
+        if _SPACED_NUMBER.search(text)
+        else reduce(or_, [telling[word] for word in telling.keys() & words], 0)
+        for text, words in split.items()
+    }
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text in lower case, without the commonest marks behind them."""
+    return text.casefold().replace(", ", " ").replace(". ", " ").split()
 
 
 def _may_begin(word: str, starts: AbstractSet[str]) -> bool:
-    if word.isascii() and word.isalpha():
-        return _start(word) in starts
+    if word[:_LONG] in starts or word[:_SHORT] in starts:
+        return True
+    if word.isalpha() and word.isascii():
+        return False
     # Numbers and accents are written in several ways, and a word may hold several terms.
-    return any(not run.isascii() or not run.isalpha() or _start(run) in starts for run in _RUNS.findall(word))
+    return any(
+        not (run.isascii() and run.isalpha()) or run[:_LONG] in starts or run[:_SHORT] in starts
+        for run in _RUNS.findall(word)
+    )
 
 
-def _start(word: str) -> str:
-    # What a stem keeps of a word, but that "dying" becomes "die".
-    return word[:2].casefold().replace("y", "i")
+def _starts(term: str) -> tuple[str, str]:
+    """How the words of a term may begin: a stem keeps so much of a word, but that "dying" becomes "die"."""
+    start = term[: _SHORT if len(term) <= _LONG else _LONG]
+    return start, start.replace("i", "y")

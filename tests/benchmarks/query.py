@@ -34,7 +34,7 @@ from gateway import keys, retrieval, settings
 from gateway.app import create_app, server
 from gateway.calibrate import Binding, Observation, fit
 from gateway.confidence import FEATURES, Makers, Model, shipped
-from gateway.lookup import Lookup, makers
+from gateway.lookup import makers
 from gateway.operate.desk import Desk
 from gateway.wiring import Installation, clock, create_installation, new_id, open_installation
 from indexer import calibrations, catalog
@@ -53,6 +53,8 @@ from policies.model import Access, SourceName
 DIM = 384
 CLASSES = 100
 PER_DOCUMENT = 10
+SENTENCE = 18
+"""Words."""
 SHARES = (100, 50, 10, 1)
 K = 10
 MAX_REST_MS = 1.5
@@ -100,18 +102,18 @@ def main() -> int:
 
 
 def _run(folder: Path, *, passages: int, requests: int) -> int:
-    chosen = _settings(folder)
+    chosen = home_settings(folder)
     create_master_key(folder / "master.key")
     create_installation(chosen, store_region="us")
     with open_installation(chosen) as installation:
-        words = _vocabulary()
-        credentials = _fill(installation, words, passages)
+        words = vocabulary()
+        credentials = fill(installation, words, passages)
         scans = _scans(installation, requests=max(20, requests // 4))
     timings = _requests(folder, credentials, words, requests)
     return _report(passages, scans, timings)
 
 
-def _fill(installation: Installation, words: list[str], passages: int) -> dict[int, str]:
+def fill(installation: Installation, words: list[str], passages: int) -> dict[int, str]:
     """Fill the source, publish it, calibrate it, and make a key for each share of it."""
     rng = np.random.default_rng(7)
     source = parse(MANIFEST, path="bench.yaml")
@@ -146,13 +148,13 @@ def _store(
     vectors = _units(centres[rng.integers(len(centres))] + 0.08 * rng.standard_normal((PER_DOCUMENT, DIM)))
     sealed = []
     for ordinal in range(PER_DOCUMENT):
-        text = PassageText(
-            text=_text(words, rng, 110), heading=f"Document {number}", page=None, section=None, start=0, end=0
+        passage = PassageText(
+            text=prose(words, rng, 110), heading=f"Document {number}", page=None, section=None, start=0, end=0
         )
         sealed.append(
             catalog.SealedPassage(
                 ordinal=ordinal,
-                text=seal_text(key, key_id, ordinal, text),
+                text=seal_text(key, key_id, ordinal, passage),
                 vector=seal_vector(key, key_id, ordinal, vectors[ordinal]),
             )
         )
@@ -264,7 +266,7 @@ def _requests(
         found = {}
         for share in SHARES:
             connection = http.client.HTTPConnection("127.0.0.1", port)
-            samples = [_ask(connection, credentials[share], _text(words, rng, 8)) for _ in range(requests + WARM_UP)]
+            samples = [_ask(connection, credentials[share], text(words, rng, 8)) for _ in range(requests + WARM_UP)]
             medians = {stage: statistics.median(sample[stage] for sample in samples[WARM_UP:]) for stage in samples[0]}
             found[share] = medians
             connection.close()
@@ -291,15 +293,14 @@ def _ask(connection: http.client.HTTPConnection, credential: str, query: str) ->
 def _serve(folder: Path, port: int) -> None:
     """Serve the home with its stages timed: each answer's headers say what they took."""
     spent: dict[str, float] = dict.fromkeys(STAGES, 0.0)
-    with open_installation(_settings(folder)) as installation:
+    with open_installation(home_settings(folder)) as installation:
         gateway = installation.retrieval()
-        _time(Redactor, "redact", "redaction", spent)
-        _time(MiniLmEmbedder, "embed_query", "embedding", spent)
-        _time(Vectors, "search", "dense", spent)
-        _time(Lexicon, "score", "lexical", spent)
-        _time(retrieval, "features", "confidence", spent)
-        _time(Lookup, "read", "confidence", spent)
-        _time(Model, "probability", "confidence", spent)
+        add_time(Redactor, "redact", "redaction", spent)
+        add_time(MiniLmEmbedder, "embed_query", "embedding", spent)
+        add_time(Vectors, "search", "dense", spent)
+        add_time(Lexicon, "score", "lexical", spent)
+        add_time(retrieval, "features", "confidence", spent)
+        add_time(Model, "probability", "confidence", spent)
         desk = Desk(
             database=installation.database,
             keyring=installation.keyring,
@@ -331,7 +332,7 @@ class _Telling:
         await self._app(scope, receive, told)
 
 
-def _time(owner: object, name: str, stage: str, spent: dict[str, float]) -> None:
+def add_time(owner: object, name: str, stage: str, spent: dict[str, float]) -> None:
     """Add what a function takes, in milliseconds, to its stage."""
     original: Callable[..., object] = getattr(owner, name)
 
@@ -376,7 +377,7 @@ def _wait(port: int) -> None:
     raise SystemExit("the server did not start")
 
 
-def _settings(folder: Path) -> settings.Settings:
+def home_settings(folder: Path) -> settings.Settings:
     return settings.load({"PENSTOCK_HOME": str(folder / "home")})
 
 
@@ -386,16 +387,23 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
     return result, 1000 * (time.perf_counter() - started)
 
 
-def _vocabulary() -> list[str]:
+def vocabulary() -> list[str]:
     """20,000 invented words, the commonest first."""
     rng = np.random.default_rng(3)
     syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
     return ["".join(rng.choice(syllables, size=rng.integers(2, 5))) for _ in range(20_000)]
 
 
-def _text(words: list[str], rng: np.random.Generator, length: int) -> str:
+def text(words: list[str], rng: np.random.Generator, length: int) -> str:
     """Words drawn by Zipf's law, as language has them."""
     return " ".join(words[int(rank) % len(words)] for rank in rng.zipf(1.2, size=length))
+
+
+def prose(words: list[str], rng: np.random.Generator, length: int) -> str:
+    """The same in sentences."""
+    drawn = text(words, rng, length).split()
+    sentences = [" ".join(drawn[first : first + SENTENCE]) for first in range(0, length, SENTENCE)]
+    return " ".join(f"{sentence.capitalize()}." for sentence in sentences)
 
 
 def _units(rows: NDArray[Any]) -> NDArray[np.float32]:

@@ -42,7 +42,8 @@ from policies.manifest import Source
 from policies.model import Caller
 from policies.purge import ErasureRequest
 from tests.evidence import retrieval
-from tests.evidence.confidence.questions import labelled, rows
+from tests.evidence.confidence.folder import rows
+from tests.evidence.confidence.questions import labelled
 from tests.evidence.running import ACTOR, applied, synced
 
 SEED = 0

@@ -1,29 +1,37 @@
 """How good confidences are, and whether their guarantee holds, through the real index.
 
-    python -m tests.evidence.confidence FOLDER [--labels N] [--holdout] [--languages en] [--questions N] [--table FILE]
+    python -m tests.evidence.confidence FOLDER [--labels N] [--holdout] [--report FILE.html] [--languages en,fr]
+                                               [--questions N] [--table FILE]
 
-FOLDER holds corpus.jsonl, queries.jsonl and qrels.tsv. With --holdout the documents that holdout30.json names are left
-out, and of the questions 60 % have an answer, that of 20 % is hidden while they are asked, and 20 % ask for what was
-left out; without it the questions are those of the set. What is compared: raw cosine, Platt's sigmoid over it, the
-shipped model (for a set that it was trained on, the one that never saw it) and the fit of this source on N labels, mean
-over draws (without N: on half of the questions, grouped by document), then moved to the share of answers that what is
-asked seems to have. Thresholds are then certified over random splits
-and their realised risk counted. --table keeps what the questions gave and does not ask again where it is there.
+FOLDER holds corpus.jsonl, queries.jsonl and qrels.tsv. With --holdout, and where the set has too few questions without
+an answer of its own, the documents that holdout30.json names (else 30 % of them) are left out, and of the questions
+60 % have an answer, that of 20 % is hidden while they are asked, and 20 % ask for what was left out.
+
+Compared are raw cosine, Platt's sigmoid over it, the shipped model (for a set that it was trained on, the one that
+never saw it) and the fit of this source, then moved to the share of answers that what is asked seems to have. With
+--labels N each is fitted on N labels, half of either kind, and measured on all others, mean over draws; without, every
+question is measured once, by a fit on four fifths of the set that know none of its documents. Thresholds are then
+certified over random splits and their realised risk counted. --report writes the page of the source's fit; --table
+keeps what the questions gave and does not ask again where it is there; languages are found out where none are named.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gateway import settings
 from gateway.confidence import Linear, shipped
-from tests.evidence.confidence import asking, guarantee, measuring
+from policies.errors import PenstockError, RefusedError
+from tests.evidence.confidence import asking, guarantee, measuring, paging
 from tests.evidence.confidence.asking import Table
+from tests.evidence.confidence.folder import languages, rows
 from tests.evidence.confidence.measuring import Measured
-from tests.evidence.confidence.questions import held_out, mixed, natural, rows
+from tests.evidence.confidence.questions import asked_of
 
 SEED = 0
 BOUNDS = {
@@ -36,21 +44,52 @@ _SHOWN = ("auroc", "brier", "log_loss", "ece", "aurc", "augrc", "coverage_5", "c
 
 
 def main() -> int:
-    """Measure one set; 0 where every bound holds."""
+    """Measure one set: 0 where every bound holds, 1 where one does not, 2 where the set cannot be measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--labels", type=int, help="labels of a fit, of either kind half")
     parser.add_argument("--holdout", action="store_true")
-    parser.add_argument("--languages", default="en", help="of the set, such as en or fr,en")
+    parser.add_argument("--report", type=Path, help="a file to write, .html")
+    parser.add_argument("--languages", help="of the set, such as en or fr,en")
     parser.add_argument("--questions", type=int, default=3000, help="so many at the most")
     parser.add_argument("--table", type=Path, help="a file, .npz")
     given = parser.parse_args()
     settings.apply_quiet_defaults()
+    try:
+        return _run(given)
+    except PenstockError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _run(given: argparse.Namespace) -> int:
+    if given.labels is not None and given.labels < 2 * measuring.LEAST_OF_EACH:
+        raise RefusedError(f"{given.labels} labels are too few.", mend="Give --labels 50, 200 or more.")
     table = _table(given)
-    start = _start(given.folder.name)
+    name = given.folder.resolve().name
+    start = _start(name)
     measured = measuring.compared(table, start, labels=given.labels, seed=SEED)
     guarantees = guarantee.kept(table, start, seed=SEED)
-    return _report(given, table, measured, guarantees)
+    if given.report:
+        given.report.write_text(paging.page_of(table, start, measured, name=name), "utf-8")
+    bounds = _bounds(name, given, measured["source"], guarantees)
+    _print(name, table, measured, guarantees)
+    print(
+        json.dumps(
+            {
+                "set": name,
+                "questions": len(table.sufficient),
+                "labels": given.labels,
+                "holdout": given.holdout,
+                "base_rate": float(table.sufficient.mean()),
+                "figures": {kind: one.plain() for kind, one in measured.items()},
+                "guarantee": [row.plain() for row in guarantees],
+                "bounds": bounds,
+            }
+            | _halves(table, start, given)
+        )
+    )
+    return 0 if all(bounds.values()) else 1
 
 
 def _start(name: str) -> Linear:
@@ -66,59 +105,51 @@ def _table(given: argparse.Namespace) -> Table:
     if given.table and given.table.exists():
         with np.load(given.table, allow_pickle=False) as arrays:
             return Table(**arrays)
-    away = held_out(given.folder) if given.holdout else frozenset()
+    questions, away = asked_of(given.folder, holdout=given.holdout, limit=given.questions, seed=SEED)
     documents = [row for row in rows(given.folder / "corpus.jsonl") if row["id"] not in away]
-    chosen = mixed if given.holdout else natural
-    questions = chosen(given.folder, limit=given.questions, seed=SEED)
-    with asking.ingested(documents, given.languages) as (installation, names):
+    read = given.languages or languages(documents)
+    print(f"{len(questions)} questions of {len(documents)} documents, in {read}", file=sys.stderr)
+    with asking.ingested(documents, read) as (installation, names):
         table = asking.asked(installation, names, questions)
     if given.table:
         asking.keep(table, given.table)
     return table
 
 
-def _report(
-    given: argparse.Namespace, table: Table, measured: dict[str, Measured], guarantees: list[guarantee.Kept]
-) -> int:
-    base = float(table.sufficient.mean())
-    print(f"{given.folder.name}: {len(table.sufficient)} questions, {base:.1%} of the results hold the answer\n")
+def _halves(table: Table, start: Linear, given: argparse.Namespace) -> dict[str, Any]:
+    if given.labels is not None:
+        return {}
+    return {"halves_within_null": measuring.share_within_null(table, start, seed=SEED)}
+
+
+def _print(name: str, table: Table, measured: dict[str, Measured], guarantees: Sequence[guarantee.Kept]) -> None:
+    kinds = zip(*np.unique(table.kinds, return_counts=True), strict=True)
+    print(f"{name}: {len(table.sufficient)} questions ({', '.join(f'{count} {kind}' for kind, count in kinds)}), "
+          f"{table.sufficient.mean():.1%} of the results hold the answer\n")  # fmt: skip
     print(f"{'':14}" + "".join(f"{name:>22}" for name in _SHOWN) + f"{'ece null, 95 %':>18}")
-    for name, one in measured.items():
+    for kind, one in measured.items():
         cells = "".join(f"{one.means[key]:8.4f} ({one.lows[key]:.3f}–{one.highs[key]:.3f})".rjust(22) for key in _SHOWN)
-        print(f"{name:14}{cells}{one.means['ece_null']:9.4f} {one.means['ece_null_95']:.4f}")
+        print(f"{kind:14}{cells}{one.means['ece_null']:9.4f} {one.means['ece_null_95']:.4f}")
+    if not guarantees:
+        print(f"\nFewer than {2 * min(guarantee.LABELS)} questions: nothing is said of the guarantee.")
+        return
     print(f"\n{'risk':>6} {'labels':>7} {'broken':>8} {'allowed':>8} {'none':>6} {'coverage':>9} {'oracle':>7}")
     for row in guarantees:
         print(f"{row.max_risk:6.2f} {row.labels:7} {row.broken:8.3f} {row.allowed:8.3f} {row.uncertified:6.2f} "
               f"{row.coverage:9.3f} {row.oracle:7.3f}")  # fmt: skip
-    bounds = _bounds(given, measured["source"]) | {
-        f"risk_{row.max_risk:g}_at_{row.labels}": row.broken <= row.allowed for row in guarantees
-    }
-    print(
-        json.dumps(
-            {
-                "set": given.folder.name,
-                "questions": len(table.sufficient),
-                "labels": given.labels,
-                "holdout": given.holdout,
-                "base_rate": base,
-                "figures": {name: one.plain() for name, one in measured.items()},
-                "guarantee": [row.plain() for row in guarantees],
-                "bounds": bounds,
-            }
-        )
-    )
-    return 0 if all(bounds.values()) else 1
 
 
-def _bounds(given: argparse.Namespace, source: Measured) -> dict[str, bool]:
-    asked_for = BOUNDS.get((given.folder.name, given.holdout, given.labels), {})
+def _bounds(
+    name: str, given: argparse.Namespace, source: Measured, guarantees: Sequence[guarantee.Kept]
+) -> dict[str, bool]:
+    asked_for = BOUNDS.get((name, given.holdout, given.labels), {})
     bounds = {
-        name: source.means[name] >= bound if bound >= 0 else source.means[name] <= -bound
-        for name, bound in asked_for.items()
+        figure: source.means[figure] >= bound if bound >= 0 else source.means[figure] <= -bound
+        for figure, bound in asked_for.items()
     }
     if given.labels is None:
         bounds["ece_within_null"] = source.means["ece"] <= source.means["ece_null_95"]
-    return bounds
+    return bounds | {f"risk_{row.max_risk:g}_at_{row.labels}": row.broken <= row.allowed for row in guarantees}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The figures of several confidences on the same questions, with intervals."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 from gateway.calibrate import figures, linear_fit, logistic, probabilities
 from gateway.calibrate.figures import Column
 from gateway.confidence import Linear, shift, shifted
+from policies.errors import RefusedError
 from tests.evidence.confidence.asking import Table
 
 DRAWS = 20
 RESAMPLES = 300
+FOLDS = 5
+LEAST_OF_EACH = 5
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Rows to fit on, and rows to measure on."""
+Confidence = Callable[[Table, Table], Column]
+"""Fitted on one table, given for another."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,12 +37,38 @@ class Measured:
 
 
 def compared(table: Table, start: Linear, *, labels: int | None, seed: int) -> dict[str, Measured]:
-    """The figures of each kind of confidence: over draws of so many labels, else over one half, grouped by document."""
+    """The figures of each kind of confidence.
+
+    With `labels`, fitted on so many and measured on all others, over draws; without, each question by the fit on four
+    fifths of the set that know none of its documents.
+
+    Raises:
+        RefusedError: the set has too few results with, or without, the answer.
+    """
+    least = LEAST_OF_EACH if labels is None else labels // 2 + LEAST_OF_EACH
+    of_each = min(int(table.sufficient.sum()), int((~table.sufficient).sum()))
+    if of_each < least:
+        raise RefusedError(
+            f"Of {len(table.sufficient)} results {int(table.sufficient.sum())} hold the answer; "
+            f"at least {least} must and {least} must not.",
+            mend="Give fewer --labels." if labels else "Add questions.",
+        )
     if labels is None:
-        splits = [halved(table, seed)]
-    else:
-        splits = [drawn(table, labels, seed + number) for number in range(DRAWS)]
-    return {name: _measured(table, splits, confidence, seed) for name, confidence in _confidences(start).items()}
+        return {name: _resampled(table, one, seed) for name, one in _confidences(start).items()}
+    splits = [drawn(table, labels, seed + number) for number in range(DRAWS)]
+    return {name: _over_draws(table, splits, one, seed) for name, one in _confidences(start).items()}
+
+
+def share_within_null(table: Table, start: Linear, *, seed: int) -> float:
+    """Of DRAWS halvings by document, the share in which the fit on one half is as right on the other as chance lets
+    it be: .95 for a perfect model, less for one that was fitted on a sample."""
+    within = 0
+    for number in range(DRAWS):
+        fitted, rest = halved(table, seed + number)
+        confidence = _fitted(table.part(fitted), table.part(rest), start)
+        found = figures.measured(confidence, table.sufficient[rest], np.random.default_rng(seed + number))
+        within += found["ece"] <= found["ece_null_95"]
+    return within / DRAWS
 
 
 def halved(table: Table, seed: int) -> Split:
@@ -45,6 +76,13 @@ def halved(table: Table, seed: int) -> Split:
     groups = np.unique(table.groups)
     fitted = np.isin(table.groups, np.random.default_rng(seed).permutation(groups)[: len(groups) // 2])
     return np.flatnonzero(fitted), np.flatnonzero(~fitted)
+
+
+def folded(table: Table, seed: int) -> list[Split]:
+    """For each of FOLDS parts that share no document: all others, and it."""
+    groups = np.unique(table.groups)
+    part = (np.random.default_rng(seed).permutation(len(groups)) % FOLDS)[np.searchsorted(groups, table.groups)]
+    return [(np.flatnonzero(part != fold), np.flatnonzero(part == fold)) for fold in range(FOLDS)]
 
 
 def drawn(table: Table, labels: int, seed: int) -> Split:
@@ -56,22 +94,23 @@ def drawn(table: Table, labels: int, seed: int) -> Split:
     return fitted, np.setdiff1d(np.arange(len(table.sufficient)), fitted)
 
 
-def _confidences(start: Linear) -> Mapping[str, Callable[[Table, Table], Column]]:
-    """Each kind of confidence: fitted on one table, given for another."""
+def _confidences(start: Linear) -> Mapping[str, Confidence]:
     return {
         "cosine": lambda _, asked: np.clip(asked.features[:, 0], 0, 1),
         "platt": _platt,
         "shipped": lambda _, asked: probabilities(start, asked.features),
-        "source": lambda known, asked: probabilities(
-            linear_fit(known.features, known.sufficient, start), asked.features
-        ),
+        "source": lambda known, asked: _fitted(known, asked, start),
         "shifted": lambda known, asked: _shifted(known, asked, start),
     }
 
 
+def _fitted(known: Table, asked: Table, start: Linear) -> Column:
+    return probabilities(linear_fit(known.features, known.sufficient, start), asked.features)
+
+
 def _shifted(known: Table, asked: Table, start: Linear) -> Column:
     """The fit of the source, moved to the share of answers that what is asked seems to have: no label of it is used."""
-    confidences = probabilities(linear_fit(known.features, known.sufficient, start), asked.features).tolist()
+    confidences = _fitted(known, asked, start).tolist()
     offset = shift(confidences, float(known.sufficient.mean()))
     return np.array([shifted(value, offset) for value in confidences])
 
@@ -85,26 +124,29 @@ def _platt(known: Table, asked: Table) -> Column:
     return confidences
 
 
-def _measured(
-    table: Table, splits: Sequence[Split], confidence: Callable[[Table, Table], Column], seed: int
-) -> Measured:
+def _resampled(table: Table, confidence: Confidence, seed: int) -> Measured:
+    """Every question once, out of its fold, with intervals over resampled questions."""
+    column = np.zeros(len(table.sufficient))
+    for fitted, rest in folded(table, seed):
+        column[rest] = confidence(table.part(fitted), table.part(rest))
     rng = np.random.default_rng(seed)
-    found: list[Mapping[str, float]] = []
-    spread: list[Mapping[str, float]] = []
-    for fitted, rest in splits:
-        column, sufficient = confidence(table.part(fitted), table.part(rest)), table.sufficient[rest]
-        found.append(figures.measured(column, sufficient, rng))
-        if len(splits) == 1:
-            spread = [figures.plain(column[rows], sufficient[rows]) for rows in _resampled(len(rest), rng)]
-    spread = spread or found
-    names = list(spread[0])
+    means = figures.measured(column, table.sufficient, rng)
+    draws = (rng.integers(len(column), size=len(column)) for _ in range(RESAMPLES))
+    return _spread(means, [figures.plain(column[rows], table.sufficient[rows]) for rows in draws])
+
+
+def _over_draws(table: Table, splits: Sequence[Split], confidence: Confidence, seed: int) -> Measured:
+    rng = np.random.default_rng(seed)
+    found = [
+        figures.measured(confidence(table.part(fitted), table.part(rest)), table.sufficient[rest], rng)
+        for fitted, rest in splits
+    ]
+    return _spread({name: float(np.mean([one[name] for one in found])) for name in found[0]}, found)
+
+
+def _spread(means: Mapping[str, float], drawn: Sequence[Mapping[str, float]]) -> Measured:
     return Measured(
-        means={name: float(np.mean([one[name] for one in found])) for name in found[0]},
-        lows={name: float(np.quantile([one[name] for one in spread], 0.025)) for name in names},
-        highs={name: float(np.quantile([one[name] for one in spread], 0.975)) for name in names},
+        means=means,
+        lows={name: float(np.quantile([one[name] for one in drawn], 0.025)) for name in drawn[0]},
+        highs={name: float(np.quantile([one[name] for one in drawn], 0.975)) for name in drawn[0]},
     )
-
-
-def _resampled(size: int, rng: np.random.Generator) -> Iterator[NDArray[np.intp]]:
-    for _ in range(RESAMPLES):
-        yield rng.integers(size, size=size)

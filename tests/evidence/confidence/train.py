@@ -23,7 +23,8 @@ from gateway.calibrate import figures, logistic, probabilities
 from gateway.confidence import FEATURES, SIGNS, Linear
 from tests.evidence.confidence import asking
 from tests.evidence.confidence.asking import Table
-from tests.evidence.confidence.questions import Asked, held_out, labelled, mixed, natural, question, rows
+from tests.evidence.confidence.folder import held_out, rows
+from tests.evidence.confidence.questions import Asked, labelled, mixed, natural, question
 
 SHIPPED = Path("gateway/confidence/shipped.json")
 WITHOUT = Path("tests/evidence/confidence/without.json")
