@@ -28,10 +28,17 @@ def page_of(table: Table, start: Linear, measured: Mapping[str, Measured], *, na
         Observation(features=tuple(row), sufficient=sufficient, answerable=kind == "answerable", group=str(group))
         for row, sufficient, kind, group in rows
     ]
+    nobody = Makers(embedder="", analyser="", splitter="", redactor="")
     binding = Binding(
-        source=retrieval.SOURCE, scope="", classes=(), makers=Makers(embedder="", analyser="", splitter="", redactor=""), k=READ, population=f"questions of {name}",
-        max_risk=MAX_RISK, delta=DELTA,
-    )  # fmt: skip
+        source=retrieval.SOURCE,
+        scope="",
+        classes=(),
+        makers=nobody,
+        k=READ,
+        population=f"questions of {name}",
+        max_risk=MAX_RISK,
+        delta=DELTA,
+    )
     model = fit(observations, binding, start, calibration=name)
     report = measure(
         model.points,
