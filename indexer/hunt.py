@@ -127,18 +127,19 @@ class Hunt:
         """
         everywhere = list(range(len(self._texts)))
         self._take({place: list(_long_tokens(text)) for place, text in enumerate(self._texts)}, LONG)
-        pending, unread, readings = everywhere, set(everywhere), 0
+        pending, unread, readings = everywhere, True, 0
         for _ in range(MAX_PASSES + MAX_READINGS):
             self._ensure_in_time()
             new = self._look(pending, self._values_in) or self._look(everywhere, self._apart_in)
             if not new and self._names_in and unread and readings < MAX_READINGS:
-                new = self._look(sorted(unread), self._names_in, self._further)
-                unread, readings = set(), readings + 1
+                # All of them: how a name is read depends on what stands around it, in the texts beside its own too.
+                new = self._look(everywhere, self._names_in, self._further)
+                unread, readings = False, readings + 1
             if not new:
                 self._ensure_in_time()
                 return
             pending = sorted(new | self._look_for_the_known())
-            unread.update(pending)
+            unread = True
         raise QuarantineError(
             "Redaction does not come to an end.", reason="redaction_endless", stage="redact", mend="Split the document."
         )

@@ -103,7 +103,7 @@ def test_callers_are_made_of_credentials() -> None:
     assert makers == {
         "gateway/keys.py",
         "gateway/tokens.py",
-        "gateway/cli/calibration.py",
+        "gateway/calibrate/golden.py",
         "gateway/cli/explaining.py",
     }
 

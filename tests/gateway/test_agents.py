@@ -232,7 +232,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         )
         identity = Identity(reading=bench.database.reading, tokens=tokens)
         gateway = Retrieval(database=bench.database, lookup=lookup, identity=identity, clock=bench.clock)
-        app = create_app(gateway, UNUSED, new_request_id=lambda: "r1", retrieve_threads=1, max_retrievals_waiting=8)
+        ids = map("r{}".format, count(1))
+        app = create_app(
+            gateway, UNUSED, new_request_id=lambda: next(ids), retrieve_threads=1, max_retrievals_waiting=8
+        )
         with TestClient(app) as client:
             yield Service(bench=bench, client=client, numbers=count(1))
     catalogs.drop(folder)
@@ -315,7 +318,8 @@ REFUSED: tuple[dict[str, Any], ...] = (
 @pytest.mark.parametrize("claims", REFUSED, ids=range(len(REFUSED)))
 def test_an_agent_that_has_no_grant_or_is_not_as_it_must_be_is_nobody(granted: Service, claims: dict[str, Any]) -> None:
     answer, usual = granted.ask(**claims), granted.client.post("/v1/retrieve", json=BODY)
-    assert (answer.status_code, answer.json()) == (HTTPStatus.UNAUTHORIZED, usual.json())
+    told = answer.json() | {"request_id": usual.json()["request_id"]}
+    assert (answer.status_code, told) == (HTTPStatus.UNAUTHORIZED, usual.json())
 
 
 @pytest.mark.parametrize(

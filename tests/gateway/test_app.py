@@ -35,11 +35,15 @@ ACCESS: dict[tuple[str, str], str] = {
     ("POST", "/v1/purges"): "privacy",
     ("GET", "/v1/purges"): WITNESS,
     ("GET", "/v1/purges/{purge}"): WITNESS,
+    ("POST", "/v1/feedback"): "reviewer",
+    ("GET", "/v1/handoffs"): "reviewer",
+    ("POST", "/v1/handoffs/{handoff}/claim"): "reviewer",
+    ("POST", "/v1/handoffs/{handoff}/resolve"): "reviewer",
     ("GET", "/healthz"): "anybody",
     ("GET", "/readyz"): "anybody",
 }
 """Who may use which route: anybody, any caller, or one with a role. A route that is not here fails the suite."""
-ROLE = {"operator", "privacy", WITNESS}
+ROLE = {"operator", "privacy", "reviewer", WITNESS}
 
 
 @dataclass

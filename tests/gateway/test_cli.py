@@ -29,7 +29,7 @@ from tests.policies.handbook import TEXT
 
 COMMANDS = {
     ("init",), ("check",), ("plan",), ("apply",), ("sync",), ("status",), ("calibrate",), ("serve",), ("query",),
-    ("report",),
+    ("report",), ("feedback",), ("handoff", "list"), ("handoff", "claim"), ("handoff", "resolve"),
     ("verify",), ("doctor",), ("schema",), ("key", "create"), ("key", "list"), ("key", "revoke"), ("purge", "plan"),
     ("agent", "grant"), ("agent", "list"), ("agent", "revoke"),
     ("purge", "run"), ("purge", "receipts"), ("purge", "check"), ("audit", "verify"), ("audit", "show"),

@@ -35,7 +35,8 @@ def test_the_fit_of_a_source_beats_one_score_and_has_intervals() -> None:
     found = measuring.compared(table(1200), START, labels=None, seed=0)
     assert found["source"].means["auroc"] > found["platt"].means["auroc"] + 0.05
     assert found["source"].lows["auroc"] < found["source"].means["auroc"] < found["source"].highs["auroc"]
-    assert found["platt"].means["auroc"] == found["cosine"].means["auroc"]
+    # Each fold has a curve of its own, which moves the order between folds a little.
+    assert found["platt"].means["auroc"] == pytest.approx(found["cosine"].means["auroc"], abs=0.002)
 
 
 def test_what_is_measured_shares_no_document_with_what_is_fitted_on() -> None:
