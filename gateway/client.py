@@ -33,7 +33,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from http import HTTPStatus
-from typing import Final, TypeAlias
+from typing import Final, NoReturn, Self, TypeAlias
 
 from gateway.answer import CitedPassage
 from gateway.believe import Object, parsed
@@ -137,6 +137,34 @@ class Cautioned(_Outcome):
     passages: tuple[CitedPassage, ...]
 
 
+class _Withheld:
+    """Passages that no repr, `asdict`, serialiser or pickle shows, for whoever logs or keeps a whole answer."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[], tuple[CitedPassage, ...]]) -> None:
+        self.read = read
+
+    def __repr__(self) -> str:
+        return "<withheld>"
+
+    def __deepcopy__(self, _: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[], "_Withheld"], tuple[()]]:
+        return _lost, ()
+
+
+def _lost() -> _Withheld:
+    return _Withheld(_read_of_pickle)
+
+
+def _read_of_pickle() -> NoReturn:
+    raise RefusedError(
+        "The passages of a hand-off are not kept in a pickle.", mend="Read them where it was retrieved, or ask again."
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HandedOff(_Outcome):
     """A person is to answer. What was found is not to be used, and is not to be had by accident.
@@ -145,7 +173,7 @@ class HandedOff(_Outcome):
     """
 
     confidence: float | None
-    _withheld: tuple[CitedPassage, ...] = field(repr=False)
+    _withheld: "_Withheld" = field(repr=False, compare=False)
 
     def passages_against_verdict(self, *, reason: str) -> tuple[CitedPassage, ...]:
         """What was found, for whoever takes it on themselves: to show it to the person who answers, for instance.
@@ -154,7 +182,7 @@ class HandedOff(_Outcome):
         no question, no name.
 
         Raises:
-            RefusedError: there is no reason.
+            RefusedError: there is no reason, or the passages are not there any more: a pickle holds none.
         """
         if not reason.strip() or len(reason) > MAX_REASON_CHARS:
             raise RefusedError(
@@ -162,7 +190,7 @@ class HandedOff(_Outcome):
                 mend=f"Say it in 1 to {MAX_REASON_CHARS} characters.",
             )
         _log.warning("hand-off read against its verdict request=%s reason=%r", self.request_id, reason)
-        return self._withheld
+        return self._withheld.read()
 
 
 Retrieved: TypeAlias = Answered | Cautioned | HandedOff
@@ -333,7 +361,7 @@ def _outcome(verdict: Verdict, common: _Outcome, value: float | None, passages: 
     shared = {name: getattr(common, name) for name in ("request_id", "reasons", "status", "calibration")}
     match verdict:
         case Verdict.HANDOFF:
-            return HandedOff(**shared, confidence=value, _withheld=passages)
+            return HandedOff(**shared, confidence=value, _withheld=_Withheld(lambda: passages))
         case _ if value is None or not passages:
             raise MalformedError("The answer vouches for passages, and has no confidence or no passages.")
         case Verdict.CAUTION:

@@ -92,7 +92,8 @@ def main(arguments: Sequence[str]) -> int:
         return 3 if isinstance(error, AwayError) else 2
     finally:
         desk.close()
-    print(report(entry))
+    # A customer's words and a document's: nothing of them may steer the terminal.
+    print("".join(sign if sign.isprintable() or sign == "\n" else " " for sign in report(entry)))
     return 0
 
 

@@ -198,7 +198,7 @@ def _show_model(model: "Model", *, as_json: bool) -> None:
             }
         )
         return
-    figures = model.figures
+    figures, allowed = model.figures, _percent(model.max_risk)
     show(f"{model.source}: confidence fitted on {model.population}, {model.unanswerable} of them not answerable.")
     if model.gone:
         show(f"  {model.gone} of them name documents that can no longer be seen: they count as not answerable.")
@@ -210,19 +210,25 @@ def _show_model(model: "Model", *, as_json: bool) -> None:
         f"{figures['base_rate']:.0%} of the results held the answer."
     )
     if model.threshold is None:
-        show(f"  No threshold keeps the risk within {model.max_risk:.0%}: every answer will be a hand-off.")
+        show(f"  No threshold keeps the risk within {allowed}: every answer will be a hand-off.")
     else:
         show(
-            f"  From {model.threshold:.3f} on it says caution: {figures['coverage']:.0%} of the questions, of which "
-            f"{figures['risk']:.1%} lacked the answer (at most {model.max_risk:.0%})."
+            f"  From {model.threshold:.3f} on it says caution: {figures['coverage']:.0%} of the questions, for "
+            f"{figures['risk']:.1%} of which no document that answers was returned (at most {allowed})."
         )
     if certificate is not None:
         show(
             f"  From {certificate.threshold:.3f} on it says answer: of {certificate.labels} questions kept apart "
-            f"{certificate.served} reached it and {certificate.wrong} of them lacked the answer. Of questions like "
-            f"these at most {certificate.max_risk:.0%} do, with a probability of {1 - certificate.delta:.0%}."
+            f"{certificate.served} reached it, and for {certificate.wrong} of them no document that answers was "
+            f"returned. Of questions drawn like these that reach it, that is so for at most "
+            f"{_percent(certificate.max_risk)}, with a probability of {_percent(1 - certificate.delta)}."
         )
     elif model.labels_needed is None:
-        show(f"  Nothing can be certified at a risk of {model.max_risk:.0%}, however many labels there were.")
+        show(f"  Nothing can be certified at a risk of {allowed}, however many labels there were.")
     else:
-        show(f"  Nothing is certified at a risk of {model.max_risk:.0%}: about {model.labels_needed} labels would do.")
+        show(f"  Nothing is certified at a risk of {allowed}: about {model.labels_needed} labels would do.")
+
+
+def _percent(share: float) -> str:
+    """A share that somebody chose, as it was written: rounded, 0.995 would be certain."""
+    return f"{100 * share:.6g}%"

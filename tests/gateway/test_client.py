@@ -2,6 +2,7 @@
 
 import json
 import logging
+import pickle  # noqa: TID251 - what others do with an answer
 import socket
 import ssl
 import subprocess
@@ -10,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, assert_never
@@ -143,6 +144,20 @@ def test_the_passages_of_a_handoff_are_had_only_by_saying_so(caplog: pytest.LogC
     assert [record.getMessage() for record in caplog.records] == [
         "hand-off read against its verdict request=r1 reason='shown to staff'"
     ]
+
+
+def test_what_logs_or_keeps_a_whole_handoff_gets_no_passage() -> None:
+    with gateway(UNSURE) as (_, client):
+        found = ask(client)
+    assert isinstance(found, HandedOff)
+    kept = pickle.dumps(found)
+    shown = (str(asdict(found)), str(astuple(found)), json.dumps(asdict(found), default=str), repr(kept))
+    assert not any(PASSAGE.text in one or PASSAGE.title in one for one in shown)
+    again = pickle.loads(kept)  # noqa: S301 - made above
+    assert again == found
+    with pytest.raises(RefusedError, match="not kept in a pickle"):
+        again.passages_against_verdict(reason="shown to staff")
+    assert replace(found, reasons=()).passages_against_verdict(reason="shown to staff")
 
 
 @pytest.mark.parametrize("answer", [CONFIDENT, ANSWER, UNSURE])
