@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from indexer.ner.prose import Prose
 from indexer.ner.tagger import Name, Tagger
 from indexer.ner.words import folded
 from indexer.recognisers.person import ADDRESSED, PARTICLE
@@ -58,10 +59,11 @@ def read(tagger: Tagger, text: str, entities: Iterable[str]) -> Iterator[Name]:
     """
     least = {entity: LEAST[entity] for entity in entities if entity in LEAST}
     last = 0, 0
+    prose = Prose(tagger, text)
     for name in tagger.names(text, least=least):
         start, end = name.start, name.end - 2 * text.endswith("'s", name.start, name.end)
         if end > start and name.entity == "PERSON":
-            if _is_software(tagger, text[start:end]):
+            if _is_software(tagger, text[start:end]) or prose.is_term(start, end, name.score):
                 continue
             start = last[0] if _JOINED.fullmatch(text, last[1], start) else _begin(text, start)
             last = start, end

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.ner import tagger as module
-from indexer.ner.recogniser import LEAST, Known
+from indexer.ner.recogniser import LEAST, Known, read
 from indexer.ner.tagger import LABELS, SHA256, WEIGHTS, Tagger, tagger
 from indexer.ner.words import folded, shape, spans
 from indexer.recognisers.fold import BLANK
@@ -151,3 +151,34 @@ def test_a_word_that_means_something_else_is_not_looked_for(known: Known, name: 
 def test_a_tagger_without_words_finds_nothing() -> None:
     assert isinstance(tagger(), Tagger)
     assert list(tagger().names("\t", least=LEAST)) == []
+
+
+def read_people(text: str) -> list[str]:
+    return [text[name.start : name.end] for name in read(tagger(), text, ["PERSON"])]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Merle 9 installer guide",
+        "Dijkstra's algorithm finds the shortest path.",
+        "Mark the checkbox and restart the server.",
+    ],
+)
+def test_a_term_of_technical_prose_is_no_person(text: str) -> None:
+    assert people(text)
+    assert read_people(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The installer was written by Merle for the server API.", ["Merle"]),
+        ("Sarah Merle installed version 2.4.1 of the server.", ["Sarah Merle"]),
+        ("Let Martin sign the form.", ["Martin"]),
+        ("Merle 9 will see you now.", ["Merle"]),
+        ("Dr Dijkstra equations were his life.", ["Dijkstra"]),
+    ],
+)
+def test_a_person_stays_one_in_technical_prose_and_beside_words_of_it(text: str, expected: list[str]) -> None:
+    assert read_people(text) == expected
