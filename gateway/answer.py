@@ -6,6 +6,8 @@ from policies.model import ConfidenceStatus, DocumentId, SourceName, Verdict
 
 NO_VISIBLE_PASSAGE = "no_visible_passage"
 """The one reason a caller sees where nothing may be shown: unknown, forbidden, expired and empty look the same."""
+MOST_UNMATCHED = 10
+"""Chosen: a person reads no more words that were not found."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,12 +31,14 @@ class RetrievalRequest:
 class Confidence:
     """The calibrated probability, 0 to 1, that the passages hold what the query needs; None where none is known.
 
-    `calibration` is the id of the calibration behind the value, None where there is none.
+    `calibration` is the id of the calibration behind the value, None where there is none. `missing_labels` is about how
+    many labels it lacks for the next better status, 0 at the best, None where no number would do or nobody knows.
     """
 
     value: float | None
     status: ConfidenceStatus
     calibration: str | None
+    missing_labels: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,12 +64,17 @@ class CitedPassage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """The outcome of one retrieval: best passage first, with the verdict and the codes of its reasons."""
+    """The outcome of one retrieval: best passage first, with the verdict and the codes of its reasons.
+
+    `unmatched_terms` are words of the redacted query, as it has them, that none of the first passages holds: at most
+    10, in the query's order. Stop words are not among them.
+    """
 
     verdict: Verdict
     reasons: tuple[str, ...]
     confidence: Confidence
     passages: tuple[CitedPassage, ...]
+    unmatched_terms: tuple[str, ...] = field(default=(), repr=False)
 
 
 NOTHING_VISIBLE = Answer(

@@ -31,7 +31,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, fields
 from http import HTTPStatus
 from typing import Final, NoReturn, Self, TypeAlias
 
@@ -104,10 +104,19 @@ class ProblemError(RefusedError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Outcome:
+    """What is said of every answer.
+
+    `missing_labels` is about how many labels the calibration lacks for the next better status, None where nobody knows;
+    `unmatched_terms` are words of the redacted query that none of the first passages holds. A gateway of an older
+    version tells neither.
+    """
+
     request_id: str
     reasons: tuple[str, ...]
     status: ConfidenceStatus
     calibration: str | None
+    missing_labels: int | None = None
+    unmatched_terms: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -353,12 +362,14 @@ def _retrieved(said: Object) -> Retrieved:
         reasons=said.texts("reasons"),
         status=ConfidenceStatus(status),
         calibration=confidence.text_or_none("calibration"),
+        missing_labels=None if confidence.fields.get("missing_labels") is None else confidence.whole("missing_labels"),
+        unmatched_terms=said.texts("unmatched_terms") if "unmatched_terms" in said.fields else (),
     )
     return _outcome(Verdict(verdict), common, value, passages)
 
 
 def _outcome(verdict: Verdict, common: _Outcome, value: float | None, passages: tuple[CitedPassage, ...]) -> Retrieved:
-    shared = {name: getattr(common, name) for name in ("request_id", "reasons", "status", "calibration")}
+    shared = {one.name: getattr(common, one.name) for one in fields(_Outcome)}
     match verdict:
         case Verdict.HANDOFF:
             return HandedOff(**shared, confidence=value, _withheld=_Withheld(lambda: passages))

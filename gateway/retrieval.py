@@ -4,21 +4,31 @@ Every source asked for is decided on its own; the search runs inside what was pe
 once more; and the answer leaves only after its audit record is durable.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 from sqlmodel import Session
 
 from gateway import asking
-from gateway.answer import NOTHING_VISIBLE, Answer, CitedPassage, Confidence, RetrievalRequest, VisibleSource
+from gateway.answer import (
+    MOST_UNMATCHED,
+    NOTHING_VISIBLE,
+    Answer,
+    CitedPassage,
+    Confidence,
+    RetrievalRequest,
+    VisibleSource,
+)
 from gateway.asking import Lead
-from gateway.confidence import Ledge, Model, features, loaded
+from gateway.confidence import Ledge, Spoken, features, speaking
 from gateway.guardrail import Thresholds, decide
 from gateway.identity import Identity
 from gateway.lookup import Cited, Lookup, Opened, Question, UnavailableError
-from indexer import calibrations, catalog
-from indexer.calibrations import Stored
+from indexer import catalog
+from indexer.analyse import terms
 from indexer.database import Database
 from indexer.search import READ, Found, Hit
 from policies import ledger
@@ -35,6 +45,9 @@ from policies.model import (
 
 ANCHOR_EVERY = 256
 """Chosen: how many retrievals lie between two signed heads of the audit chain, so how many a cut end could hide."""
+_PSEUDONYM = re.compile(r"\[(\w+)_[a-p]{20}\]")
+_AROUND = " \t\n.,;:!?\"'’“”«»()"
+"""What stands around a word and is no part of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,15 +167,15 @@ class Retrieval:
                     opened.append(found)
                 else:
                     denials[name] = found
-            looked = [self._look(session, source, question, request.k) for source in opened]
+            looked = [self._look(session, caller, source, question, request.k) for source in opened]
             best = _pooled(looked, request.k)
             if not best:
                 return _Outcome(answer=NOTHING_VISIBLE, denials=denials, lead=None)
             read = self._read(session, best, looked)
         contributing = {opened.source.name for opened, _ in best}
-        speaking = [one for one in looked if one.opened.source.name in contributing]
-        first = next(one for one in speaking if one.opened is best[0][0])
-        alone = len(speaking) == 1 and request.k >= READ
+        heard = [one for one in looked if one.opened.source.name in contributing]
+        first = next(one for one in heard if one.opened is best[0][0])
+        alone = len(heard) == 1 and request.k >= READ
         lead = Lead(
             opened=first.opened,
             evidence=first.found.evidence,
@@ -170,7 +183,7 @@ class Retrieval:
             wording=question.wordings[first.opened.source.name],
         )
         passages = tuple(_citation(opened, hit, read[hit]) for opened, hit in best)
-        return _Outcome(answer=_judged(speaking, passages), denials=denials, lead=lead)
+        return _Outcome(answer=_judged(heard, question, passages), denials=denials, lead=lead)
 
     def _open(
         self,
@@ -189,20 +202,22 @@ class Retrieval:
                 return Reason.INDEX_UNAVAILABLE
             raise
 
-    def _look(self, session: Session, opened: Opened, question: Question, k: int) -> _Looked:
+    def _look(self, session: Session, caller: Caller, opened: Opened, question: Question, k: int) -> _Looked:
         found = self.lookup.look(opened, question, k=k)
-        stored = calibrations.stored(session, opened.source.name)
-        model = _readable(stored)
-        if stored is None or model is None or k < model.k:
+        spoken = _speaking(session, opened, caller)
+        if spoken is None or k < spoken.model.k:
             # It was fitted on more passages; of fewer it would promise too much.
             unknown = Confidence(value=None, status=ConfidenceStatus.UNCALIBRATED, calibration=None)
             return _Looked(opened=opened, found=found, read={}, features=None, confidence=unknown, thresholds=None)
+        model = spoken.model
         makers = self.lookup.makers(opened.source)
-        status = self.ledge.standing(session, stored, model, opened.generation, opened.visible, makers).status
+        status = self.ledge.standing(session, spoken, opened.generation, opened.visible, makers).status
         # All of them at once: most will be cited.
         read = self.lookup.cite(session, found.hits)
         row = _features(opened, found, read)
-        confidence = Confidence(value=model.probability(row), status=status, calibration=model.id)
+        confidence = Confidence(
+            value=model.probability(row), status=status, calibration=model.id, missing_labels=model.missing_labels()
+        )
         # Thresholds placed for a higher risk than the source now bears say nothing.
         thresholds = model.thresholds() if opened.source.policy.guardrail.max_risk >= model.max_risk else None
         return _Looked(
@@ -284,10 +299,10 @@ def _standing(caller: Caller) -> dict[str, str | list[str] | None]:
     }
 
 
-def _readable(stored: Stored | None) -> Model | None:
-    """The stored model; None where there is none, or one that another version of Penstock fitted."""
+def _speaking(session: Session, opened: Opened, caller: Caller) -> Spoken | None:
+    """The model that speaks to the caller; None where there is none, or one that another version of Penstock fitted."""
     try:
-        return loaded(stored.model) if stored else None
+        return speaking(session, opened.source.name, caller)
     except IntegrityError:
         return None
 
@@ -299,7 +314,7 @@ def _pooled(looked: Sequence[_Looked], k: int) -> list[tuple[Opened, Hit]]:
     return hits[:k]
 
 
-def _judged(looked: Sequence[_Looked], passages: tuple[CitedPassage, ...]) -> Answer:
+def _judged(looked: Sequence[_Looked], question: Question, passages: tuple[CitedPassage, ...]) -> Answer:
     """The answer over the sources that its passages come from; with several, the least confident speaks for all."""
     speaker = min(looked, key=lambda one: -1.0 if one.confidence.value is None else one.confidence.value)
     verdict, causes = decide(
@@ -308,7 +323,33 @@ def _judged(looked: Sequence[_Looked], passages: tuple[CitedPassage, ...]) -> An
         several_sources=len(looked) > 1,
         terms_unmatched=not any(term.matched for one in looked for term in one.found.evidence.terms),
     )
-    return Answer(verdict=verdict, reasons=causes, confidence=speaker.confidence, passages=passages)
+    return Answer(
+        verdict=verdict,
+        reasons=causes,
+        confidence=speaker.confidence,
+        passages=passages,
+        unmatched_terms=_unmatched(looked, question),
+    )
+
+
+def _unmatched(looked: Sequence[_Looked], question: Question) -> tuple[str, ...]:
+    """The words of the query that the first passages of none of these sources hold, as it was redacted for them.
+
+    A word is found where one of its terms is: "E-214" has three.
+    """
+    found: dict[str, bool] = {}
+    for one in looked:
+        evidence = one.found.evidence.terms
+        matched, weighed = {term.text for term in evidence if term.matched}, {term.text for term in evidence}
+        languages = one.opened.generation.inventory.languages
+        for word in question.wordings[one.opened.source.name].split():
+            of_word = weighed.intersection(terms(word, languages))
+            if of_word:
+                name = word.strip(_AROUND) or word
+                found[name] = found.get(name, False) or not matched.isdisjoint(of_word)
+    # Without what tells one pseudonym from another: whose it is, an answer need not teach.
+    missing = dict.fromkeys(_PSEUDONYM.sub(r"[\1]", word) for word, is_found in found.items() if not is_found)
+    return tuple(islice(missing, MOST_UNMATCHED))
 
 
 def _features(opened: Opened, found: Found, read: Mapping[Hit, Cited]) -> tuple[float, ...]:

@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from gateway.answer import NOTHING_VISIBLE, Answer, CitedPassage, Confidence, RetrievalRequest, VisibleSource
+from gateway.answer import (
+    MOST_UNMATCHED,
+    NOTHING_VISIBLE,
+    Answer,
+    CitedPassage,
+    Confidence,
+    RetrievalRequest,
+    VisibleSource,
+)
 from gateway.problems import BodyInvalidError, FieldFault
 from gateway.strictjson import parse
 from policies.manifest.scalars import Slug
@@ -72,6 +80,11 @@ class ConfidenceBody(Wire):
     )
     status: ConfidenceStatus = Field(strict=False, description="how far the value can be relied on")
     calibration: str | None = Field(description="id of the calibration behind the value")
+    missing_labels: Annotated[int, Field(ge=0)] | None = Field(
+        description="about how many labels are missing to the next better status; 0 where there is none, "
+        "null where no number would do or nothing is known",
+        examples=[26],
+    )
 
 
 class PassageBody(Wire):
@@ -98,6 +111,11 @@ class AnswerBody(Wire):
         description="codes; `no_visible_passage` stands for unknown, forbidden, expired and empty alike"
     )
     confidence: ConfidenceBody
+    unmatched_terms: list[str] = Field(
+        max_length=MOST_UNMATCHED,
+        description="words of the redacted query that none of the first passages holds, in its order, at most 10",
+        examples=[["sabbatical"]],
+    )
     passages: list[PassageBody]
 
 
@@ -181,7 +199,9 @@ def render_answer(answer: Answer, request_id: str) -> bytes:
                 "value": None if confidence.value is None else _rounded(confidence.value, CONFIDENCE_DECIMALS),
                 "status": confidence.status,
                 "calibration": confidence.calibration,
+                "missing_labels": confidence.missing_labels,
             },
+            "unmatched_terms": answer.unmatched_terms,
             "passages": [
                 {
                     "text": passage.text,
@@ -207,8 +227,9 @@ def answer_examples() -> dict[str, dict[str, object]]:
         verdict=Verdict.CAUTION,
         reasons=("provisional",),
         confidence=Confidence(
-            value=0.8731, status=ConfidenceStatus.PROVISIONAL, calibration="0b6c5d4e3f2a1908f7e6d5c4"
+            value=0.8731, status=ConfidenceStatus.PROVISIONAL, calibration="0b6c5d4e3f2a1908f7e6d5c4", missing_labels=26
         ),
+        unmatched_terms=("sabbatical",),
         passages=(
             CitedPassage(
                 text="Full-time staff have 25 days of annual leave.",
@@ -244,8 +265,12 @@ def read_answer(body: bytes) -> Answer:
         verdict=wire.verdict,
         reasons=tuple(wire.reasons),
         confidence=Confidence(
-            value=wire.confidence.value, status=wire.confidence.status, calibration=wire.confidence.calibration
+            value=wire.confidence.value,
+            status=wire.confidence.status,
+            calibration=wire.confidence.calibration,
+            missing_labels=wire.confidence.missing_labels,
         ),
+        unmatched_terms=tuple(wire.unmatched_terms),
         passages=tuple(
             CitedPassage(
                 text=passage.text,

@@ -121,7 +121,8 @@ class CalibrationRow(SQLModel, table=True):
 class BasisRow(SQLModel, table=True):
     """What the confidence model of a source was fitted on: an extent, and the golden questions, sealed.
 
-    `failed` says why the questions could not be asked again, `tried` of what: both None where they could.
+    `failed` says why the questions could not be asked again, `tried` of what: both None where they could. `audience`
+    tells, as JSON, for whom it matters whether they could.
     """
 
     __tablename__ = "basis"
@@ -132,6 +133,26 @@ class BasisRow(SQLModel, table=True):
     golden: bytes | None = None
     failed: str | None = None
     tried: str | None = None
+    audience: str | None = None
+
+
+class ReplayRow(SQLModel, table=True):
+    """The confidence model of a source that the golden questions of another made when they were asked again.
+
+    `calibration` is the id of that other one, `extent` what this one was fitted on, `audience` for whom it is, and
+    `scopes` names, as a JSON list, what the questions were asked of each time since.
+    """
+
+    __tablename__ = "replay"
+
+    source: str = Field(primary_key=True)
+    calibration: str
+    id: str
+    created: str
+    model: str
+    extent: bytes
+    audience: str
+    scopes: str
 
 
 class AskedRow(SQLModel, table=True):
@@ -235,6 +256,6 @@ class WorkerRow(SQLModel, table=True):
 
 
 TABLES: tuple[type[SQLModel], ...] = (
-    SourceRow, DocumentRow, RevisionRow, PassageRow, PurgeRow, CalibrationRow, BasisRow, AskedRow, LabelRow, HandoffRow,
-    JobRow, ListedRow, WorkerRow,
+    SourceRow, DocumentRow, RevisionRow, PassageRow, PurgeRow, CalibrationRow, BasisRow, ReplayRow, AskedRow, LabelRow,
+    HandoffRow, JobRow, ListedRow, WorkerRow,
 )  # fmt: skip

@@ -106,6 +106,7 @@ class Action(StrEnum):
     RETRIEVED = "retrieved"
     SOURCES_LISTED = "sources.listed"
     CALIBRATED = "calibrated"
+    REPLAY_FAILED = "replay.failed"
     PURGE_PLANNED = "purge.planned"
     PURGE_TOMBSTONED = "purge.tombstoned"
     PURGE_FINISHED = "purge.finished"

@@ -23,10 +23,11 @@ from gateway.calibrate.replay import (
     changed_meanwhile,
     feedback_on,
     is_sound,
+    opened_for,
     put_in_force,
     save,
 )
-from gateway.confidence import Certificate
+from gateway.confidence import Audience, Certificate
 
 __all__ = [
     "BUDGET_S",
@@ -34,6 +35,7 @@ __all__ = [
     "FEWEST",
     "FEWEST_OF_EACH",
     "MIN_SERVED",
+    "Audience",
     "Binding",
     "Certificate",
     "Failure",
@@ -53,6 +55,7 @@ __all__ = [
     "keep",
     "linear_fit",
     "observe",
+    "opened_for",
     "place",
     "probabilities",
     "put_in_force",

@@ -10,18 +10,18 @@ from time to time end both.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from sqlmodel import Session
 
 from gateway.calibrate.fitting import Binding, fit, observe
-from gateway.calibrate.golden import Questions
-from gateway.confidence import Makers, Model, loaded, shipped
-from gateway.lookup import Lookup, Opened, QueryError
+from gateway.calibrate.golden import SCOPES_KEPT, Questions
+from gateway.confidence import Audience, Makers, Model, loaded, shipped
+from gateway.lookup import Lookup, Opened, QueryError, Unseen
 from indexer import calibrations, catalog, labels, serving
-from indexer.calibrations import Basis, Stored
+from indexer.calibrations import Again, Basis, Stored
 from indexer.catalog import Registration
 from indexer.database import Database
 from indexer.extent import extent
@@ -31,7 +31,7 @@ from indexer.workshop import Settle
 from policies import ledger
 from policies.errors import ConflictError, DependencyError, IntegrityError, PenstockError, RefusedError
 from policies.ledger import Head
-from policies.model import Action, AuditEvent, SourceName
+from policies.model import Action, AuditEvent, Reason, SourceName
 
 BUDGET_S = 60.0
 """Chosen: less than a tenth of the time between two syncs. In it some 2,000 questions can be asked: 100 took 2.8 s, the
@@ -72,10 +72,11 @@ class _UnsoundError(RefusedError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Saved:
-    """A fitted model with what it was fitted on, to be stored."""
+    """A fitted model with what it was fitted on and for whom, to be stored."""
 
     model: Model
     extent: bytes
+    audience: Audience
     golden: bytes
 
 
@@ -91,13 +92,17 @@ class _View:
     def is_of(self, model: Model) -> bool:
         return (self.opened.scope(), self.makers) == (model.scope, model.makers)
 
+    def audience(self) -> Audience:
+        return Audience.of(self.questions.groups, self.opened.source)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replay:
-    """Asks the golden questions of sources again, within what their caller may see at that instant.
+    """Asks the golden questions of sources again, within what their audience may see at that instant.
 
-    `seconds` is a clock that never goes back. What that caller may not see changes nothing: where it sees what the
-    model was fitted on, the model stays, to the last bit.
+    `seconds` is a clock that never goes back. What that audience may not see changes nothing: where it sees what the
+    model was fitted on, the model stays, to the last bit. Labels that people gave since the operator acted wait for the
+    next act: who gave them may have seen what this audience may not.
     """
 
     lookup: Callable[[], Lookup]
@@ -110,37 +115,68 @@ class Replay:
         name = registered.name
         with database.reading() as session:
             before, basis = calibrations.stored(session, name), calibrations.basis(session, name)
-        if before is None or basis is None or basis.golden is None or basis.calibration != before.id:
+            latest = calibrations.latest(session, name)
+        if before is None or latest is None or basis is None or basis.golden is None or basis.calibration != before.id:
             return None
-        tried = ""
+        tried, view = "", None
         try:
-            view = self._view(database, registered, basis.golden, published=published)
-            if _is_as_fitted(before, view):
-                return None
+            view = self._view(database, registered, before, basis.golden, published=published)
+            if _is_as_fitted(latest, view):
+                return self._mended(name, basis)
             tried = f"{view.opened.scope()} {self.lookup().keyring.fingerprint(repr(view.makers))}"
             if basis.tried == tried and basis.failed in _FINAL:
                 return None
-            saved = self._fitted(database, view)
+            model = self._fitted(database, view)
         except (PenstockError, OSError, ValueError) as error:
-            return _failing(registered, basis, _why(error), tried)
+            return self._failing(registered, basis, _why(error), tried, view, actor=actor)
 
         def settle(session: Session) -> None:
             present = calibrations.basis(session, name)
             # Who calibrated the source meanwhile gave other questions, which must not be lost.
             if present is not None and present.calibration == basis.calibration:
-                save(session, registered, saved, actor=actor, now=self.clock(), again=True)
+                now = self.clock()
+                calibrations.renew(session, name, _again(basis, view, model), most=SCOPES_KEPT, now=now)
+                _record(session, registered, model, actor=actor, now=now, again=True)
 
         return settle
 
-    def _view(self, database: Database, registered: Registration, sealed: bytes, *, published: bool) -> _View:
+    def _mended(self, name: SourceName, basis: Basis) -> Settle | None:
+        if basis.failed is None:
+            return None
+        return lambda session: calibrations.mend(session, name, calibration=basis.calibration)
+
+    def _failing(
+        self, registered: Registration, basis: Basis, why: Failure, tried: str, view: _View | None, *, actor: str
+    ) -> Settle | None:
+        if (basis.failed, basis.tried) == (why.value, tried):
+            return None
+        audience = None if view is None else view.audience().dump()
+        event = AuditEvent(
+            actor=actor,
+            action=Action.REPLAY_FAILED,
+            objects=(registered.name, basis.calibration),
+            policy_hash=registered.policy_hash,
+            detail={"why": why.value},
+        )
+
+        def settle(session: Session) -> None:
+            of_model = basis.calibration
+            calibrations.fail(
+                session, registered.name, calibration=of_model, why=why.value, tried=tried, audience=audience
+            )
+            ledger.append(session, event, now=self.clock())
+
+        return settle
+
+    def _view(
+        self, database: Database, registered: Registration, before: Stored, sealed: bytes, *, published: bool
+    ) -> _View:
         lookup = self.lookup()
         questions = Questions.unseal(lookup.keyring, registered.name, sealed)
         # Publishing shows what is hidden until there is an index that knows of it.
         unseen = serving.unseen if published else serving.withheld
         with database.reading() as session:
-            opened = lookup.open(
-                session, registered, questions.caller(), questions.purpose, self.clock(), unseen=unseen
-            )
+            opened = opened_for(lookup, session, registered, questions, self.clock(), unseen=unseen)
             if not isinstance(opened, Opened):
                 raise _NothingVisibleError(
                     "The caller of the golden questions sees nothing any more.",
@@ -150,10 +186,10 @@ class Replay:
                 opened=opened,
                 questions=questions,
                 makers=lookup.makers(opened.source),
-                feedback=feedback_on(session, opened, questions),
+                feedback=feedback_on(session, opened, questions, until=datetime.fromisoformat(before.created)),
             )
 
-    def _fitted(self, database: Database, view: _View) -> Saved:
+    def _fitted(self, database: Database, view: _View) -> Model:
         until = self.seconds() + BUDGET_S
 
         def in_time(_done: int) -> None:
@@ -170,20 +206,43 @@ class Replay:
             raise _UnsoundError(
                 "The golden questions say that the confidence is off.", mend="Run: penstock calibrate SOURCE"
             )
-        return Saved(
-            model=model,
-            extent=extent(opened.generation, opened.visible),
-            golden=questions.after(opened.scope()).seal(lookup.keyring, opened.source.name),
-        )
+        return model
 
 
-def feedback_on(session: Session, opened: Opened, questions: Questions) -> tuple[Labelled, ...]:
-    """What people said of their own questions where they saw what the asking caller saw, now or when it asked before.
+def opened_for(
+    lookup: Lookup,
+    session: Session,
+    registered: Registration,
+    questions: Questions,
+    now: datetime,
+    *,
+    unseen: Unseen = serving.unseen,
+) -> Opened | Reason:
+    """What golden questions are asked of: the part of a source that everybody of their audience sees, or why none.
 
-    What others saw may not enter a model: it would tell of it.
+    Raises:
+        UnavailableError: the source's index cannot be searched, or was replaced meanwhile.
     """
-    scopes = {*questions.scopes, opened.scope()}
-    return tuple(label for label in labels.labelled(session, opened.source.name) if label.scope in scopes)
+    opened = lookup.open(session, registered, questions.caller(), questions.purpose, now, unseen=unseen)
+    if not isinstance(opened, Opened):
+        return opened
+    audience = Audience.of(questions.groups, opened.source)
+    common = {one.id for one in opened.generation.inventory.classes if audience.may_read(one.access)}
+    permits = tuple(permit for permit in opened.permits if permit.class_id in common)
+    visible = opened.generation.visible(permits, opened.hidden)
+    return replace(opened, permits=permits, visible=visible) if visible else Reason.NOTHING_TO_SHOW
+
+
+def feedback_on(
+    session: Session, opened: Opened, questions: Questions, *, until: datetime | None = None
+) -> tuple[Labelled, ...]:
+    """What people said of their own questions where they saw what these were asked of, or are now.
+
+    What others saw may not enter a model: it would tell of it. `until` leaves out what was said later.
+    """
+    scopes = {*questions.scopes, *(() if until else (opened.scope(),))}
+    told = labels.labelled(session, opened.source.name)
+    return tuple(one for one in told if one.scope in scopes and (until is None or one.labelled_at <= until))
 
 
 def binding_of(opened: Opened, questions: Questions, made_by: Makers) -> Binding:
@@ -208,14 +267,27 @@ def is_sound(model: Model) -> bool:
 
 
 def save(session: Session, registered: Registration, saved: Saved, *, actor: str, now: datetime, again: bool) -> Head:
-    """Put a model in force, with its audit record; `again` says that its questions were kept from before."""
-    model, name = saved.model, registered.name
-    calibrations.store(session, name, calibration=model.id, model=model.dump(), now=now)
-    calibrations.keep(session, name, calibration=model.id, extent=saved.extent, golden=saved.golden)
+    """Put a model that an operator had fitted in force; `again` says that its questions were kept from before."""
+    name, of_model = registered.name, saved.model.id
+    calibrations.store(session, name, calibration=of_model, model=saved.model.dump(), now=now)
+    calibrations.keep(
+        session,
+        name,
+        calibration=of_model,
+        extent=saved.extent,
+        golden=saved.golden,
+        audience=saved.audience.dump(),
+    )
+    return _record(session, registered, saved.model, actor=actor, now=now, again=again)
+
+
+def _record(
+    session: Session, registered: Registration, model: Model, *, actor: str, now: datetime, again: bool
+) -> Head:
     event = AuditEvent(
         actor=actor,
         action=Action.CALIBRATED,
-        objects=(name, model.id),
+        objects=(registered.name, model.id),
         policy_hash=registered.policy_hash,
         detail={
             "labels": model.labels,
@@ -228,6 +300,17 @@ def save(session: Session, registered: Registration, saved: Saved, *, actor: str
         },
     )
     return ledger.append(session, event, now=now)
+
+
+def _again(basis: Basis, view: _View, model: Model) -> Again:
+    return Again(
+        of=basis.calibration,
+        id=model.id,
+        model=model.dump(),
+        extent=extent(view.opened.generation, view.opened.visible),
+        audience=view.audience().dump(),
+        scope=model.scope,
+    )
 
 
 def put_in_force(
@@ -260,9 +343,9 @@ def changed_meanwhile(name: SourceName) -> ConflictError:
     )
 
 
-def _is_as_fitted(before: Stored, view: _View) -> bool:
+def _is_as_fitted(latest: str, view: _View) -> bool:
     try:
-        return view.is_of(loaded(before.model))
+        return view.is_of(loaded(latest))
     except IntegrityError:
         # Of another version, or damaged: its questions make one of this version.
         return False
@@ -270,14 +353,6 @@ def _is_as_fitted(before: Stored, view: _View) -> bool:
 
 def _why(error: Exception) -> Failure:
     return next((why for kind, why in _WHY.items() if isinstance(error, kind)), Failure.NOT_ASKED)
-
-
-def _failing(registered: Registration, basis: Basis, why: Failure, tried: str) -> Settle | None:
-    if (basis.failed, basis.tried) == (why.value, tried):
-        return None
-    return lambda session: calibrations.fail(
-        session, registered.name, calibration=basis.calibration, why=why.value, tried=tried
-    )
 
 
 _WHY: Mapping[type[Exception], Failure] = {

@@ -38,7 +38,10 @@ def calibrate(
     *,
     group: Annotated[
         list[str] | None,
-        typer.Option(help="A group the questions are asked as; can be repeated. Default: those of access.allow."),
+        typer.Option(
+            help="A group the questions are asked as; can be repeated. Those who ask should be in all of them, or the "
+            "model ages for them. Default: those of access.allow."
+        ),
     ] = None,
     purpose: Annotated[str | None, typer.Option(help="What they are asked for. Default: the source's first.")] = None,
     region: Annotated[str | None, typer.Option(help="Where they are asked from. Default: where this runs.")] = None,
@@ -51,7 +54,11 @@ def calibrate(
     paths below its root) of the documents that answer it, an empty list where none does. Lines of other sources are
     passed over.
 
-    The questions are kept, sealed, and asked again as the same caller before a changed index goes live.
+    The questions are kept, sealed, and asked again before a changed index goes live. They are asked of what everybody
+    in all the groups may read, and what they then make speaks to those people alone: to anybody else it would tell of
+    documents that came or went out of their sight. For the others the model stays as it is now, and is stale once what
+    they see themselves has changed by more than 2 %. So name the groups of the narrowest usual caller, mostly one; and
+    calibrate anew from time to time, which is for everybody, and takes in the labels that people gave meanwhile.
 
     Example: [bold]penstock calibrate handbook golden.jsonl[/bold]
     """
@@ -72,9 +79,7 @@ def calibrate(
             questions = _given(opened, registered, golden, group, purpose, region)
         lookup = opened.lookup()
         with opened.database.reading() as session:
-            searched = lookup.open(
-                session, catalog.require(session, name), questions.caller(), questions.purpose, clock()
-            )
+            searched = fitting.opened_for(lookup, session, catalog.require(session, name), questions, clock())
             if not isinstance(searched, Opened):
                 raise _refusal(searched)
             feedback = fitting.feedback_on(session, searched, questions)
@@ -88,6 +93,7 @@ def calibrate(
         saved = fitting.Saved(
             model=model,
             extent=extent(searched.generation, searched.visible),
+            audience=fitting.Audience.of(questions.groups, searched.source),
             golden=questions.after(searched.scope()).seal(opened.keyring, name),
         )
         again = golden is None
@@ -117,6 +123,7 @@ def _given(
     with opened.database.reading() as session:
         fitting.check_documents(session, keyring, name, golden)
         basis = calibrations.basis(session, name)
+        scopes = calibrations.scopes(session, name)
     made = fitting.Questions(
         subject=operator(),
         groups=tuple(sorted(set(group or _groups(policy.access.allow)))),
@@ -132,7 +139,7 @@ def _given(
         return made
     # What people said of what the same caller saw before holds for other golden questions too.
     same = (before.groups, before.purpose, before.region) == (made.groups, made.purpose, made.region)
-    return replace(made, scopes=before.scopes) if same else made
+    return replace(made, scopes=before.scopes + scopes) if same else made
 
 
 def _kept(opened: "Installation", name: SourceName, *, options: tuple[object, ...]) -> "Questions":
@@ -147,11 +154,13 @@ def _kept(opened: "Installation", name: SourceName, *, options: tuple[object, ..
         )
     with opened.database.reading() as session:
         basis = calibrations.basis(session, name)
+        scopes = calibrations.scopes(session, name)
     if basis is None or basis.golden is None:
         raise RefusedError(
             f"No golden questions of {str(name)!r} are kept.", mend=f"Run: penstock calibrate {name} GOLDEN.jsonl"
         )
-    return fitting.Questions.unseal(opened.keyring, name, basis.golden)
+    kept = fitting.Questions.unseal(opened.keyring, name, basis.golden)
+    return replace(kept, scopes=kept.scopes + scopes)
 
 
 def _groups(allow: tuple[str, ...]) -> list[str]:
@@ -160,7 +169,7 @@ def _groups(allow: tuple[str, ...]) -> list[str]:
 
 def _refusal(reason: Reason) -> RefusedError:
     return RefusedError(
-        f"A caller like that may not search the source: {SENTENCES[reason]}",
+        f"Not everybody in those groups may search the source: {SENTENCES[reason]}",
         mend="Choose another with --group, --purpose and --region, or sync the source first.",
     )
 

@@ -119,6 +119,10 @@ def _show_answer(answer: "Answer") -> None:
     value = "unknown" if confidence.value is None else f"{confidence.value:.2f}"
     reasons = f" ({', '.join(answer.reasons)})" if answer.reasons else ""
     show(f"{answer.verdict.value}{reasons}, confidence {value}, {confidence.status.value}")
+    if confidence.missing_labels:
+        show(f"  About {confidence.missing_labels} labels are missing to the next status.")
+    if answer.unmatched_terms:
+        show(f"  In none of the first passages: {', '.join(answer.unmatched_terms)}")
     for number, passage in enumerate(answer.passages, start=1):
         place = "".join(f", {label}" for label in (passage.section, passage.page and f"page {passage.page}") if label)
         show(f"\n{number}. {passage.title or passage.uri}{place} [{passage.source}, score {passage.score:.3f}]")

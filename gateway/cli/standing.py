@@ -165,7 +165,7 @@ class Confident:
 
 def confidence_of(opened: "Installation", session: "Session", registered: "Registration") -> Confident:
     """The status that a confidence of this source has now, and why."""
-    from gateway.confidence import Ledge, loaded
+    from gateway.confidence import Ledge, speaking
     from gateway.lookup import makers
     from gateway.wiring import clock
     from indexer import calibrations, serving
@@ -177,9 +177,12 @@ def confidence_of(opened: "Installation", session: "Session", registered: "Regis
     if stored is None:
         return Confident(status=ConfidenceStatus.UNCALIBRATED.value)
     try:
-        model = loaded(stored.model)
+        spoken = speaking(session, registered.name, None)
     except IntegrityError as error:
         return Confident(status=ConfidenceStatus.UNCALIBRATED.value, why=(str(error),), calibration=stored.id)
+    if spoken is None:
+        return Confident(status=ConfidenceStatus.UNCALIBRATED.value)
+    model = spoken.model
     try:
         generation = Shelf(home=opened.home).generation(registered)
     except IntegrityError:
@@ -199,8 +202,8 @@ def confidence_of(opened: "Installation", session: "Session", registered: "Regis
     clock_of = (source.policy.retention.period, clock())
     visible = generation.kept({ClassId(name): clock_of for name in model.classes}, unseen)
     made_by = makers(opened.stages.redactor, opened.stages.embedder_identity, source)
-    standing = Ledge().standing(session, stored, model, generation, visible, made_by)
-    why = tuple(_WHY[cause].format(changed=standing.changed, failed=stored.failed) for cause in standing.causes)
+    standing = Ledge().standing(session, spoken, generation, visible, made_by)
+    why = tuple(_WHY[cause].format(changed=standing.changed, failed=spoken.failed) for cause in standing.causes)
     return replace(found, status=standing.status.value, why=why)
 
 

@@ -4,6 +4,7 @@ Features of what this caller may see, and of nothing else, go into a logistic mo
 questions with known answers. Without such a model there is no confidence, only None.
 """
 
+from gateway.confidence.audience import Audience
 from gateway.confidence.features import FEATURES, SCHEMA, SIGNS, features
 from gateway.confidence.model import (
     MIN_LABELS,
@@ -18,7 +19,7 @@ from gateway.confidence.model import (
     shipped,
 )
 from gateway.confidence.shift import shift, shifted
-from gateway.confidence.standing import MAX_CHANGED, Ledge, Staleness, Standing, loaded
+from gateway.confidence.standing import MAX_CHANGED, Ledge, Spoken, Staleness, Standing, loaded, speaking
 
 __all__ = [
     "FEATURES",
@@ -28,12 +29,14 @@ __all__ = [
     "SCHEMA",
     "SIGNS",
     "STRAIGHT",
+    "Audience",
     "Certificate",
     "Ledge",
     "Linear",
     "Makers",
     "Model",
     "Point",
+    "Spoken",
     "Staleness",
     "Standing",
     "features",
@@ -42,4 +45,5 @@ __all__ = [
     "shift",
     "shifted",
     "shipped",
+    "speaking",
 ]

@@ -6,13 +6,13 @@ from functools import lru_cache
 
 from sqlmodel import Session
 
+from gateway.confidence.audience import Audience
 from gateway.confidence.model import Makers, Model
 from indexer import calibrations
-from indexer.calibrations import Stored
 from indexer.extent import changed
 from indexer.generation import Generation
 from indexer.vectors import Ranges
-from policies.model import ConfidenceStatus
+from policies.model import Caller, ConfidenceStatus, SourceName
 
 MAX_CHANGED = 0.02
 """The share of what is visible that may change before a model is stale whose questions were not asked again. Chosen: 40
@@ -41,6 +41,43 @@ class Standing:
     changed: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spoken:
+    """The model that speaks to somebody, and where its questions could not be asked again, why, if that may be told."""
+
+    model: Model
+    failed: str | None
+
+
+def speaking(session: Session, source: SourceName, caller: Caller | None) -> Spoken | None:
+    """The model of a source that speaks to this caller; to None, its operator, the one that was fitted last.
+
+    Questions are asked again when what their audience sees has changed, of which nobody else may notice anything: to
+    the others the model of the operator's last act speaks, and how it stands they are told by what they see themselves.
+    None where there is no model.
+
+    Raises:
+        IntegrityError: it cannot be read, or another version of Penstock fitted it.
+    """
+    stored = calibrations.stored(session, source)
+    if stored is None:
+        return None
+    again = stored.again if _is_for(stored.again_for, caller) else None
+    found = calibrations.model(session, source, again or stored.id, again=again is not None)
+    if found is None:
+        return None
+    return Spoken(model=loaded(found), failed=stored.failed if _is_for(stored.audience, caller) else None)
+
+
+def _is_for(audience: str | None, caller: Caller | None) -> bool:
+    return caller is None or (audience is not None and _audience(audience).includes(caller))
+
+
+@lru_cache(maxsize=64)
+def _audience(content: str) -> Audience:
+    return Audience.load(content)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ledge:
     """Tells how models stand, and remembers what it measured. Safe to use from several threads."""
@@ -48,12 +85,13 @@ class Ledge:
     _shares: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def standing(
-        self, session: Session, stored: Stored, model: Model, generation: Generation, visible: Ranges, makers: Makers
+        self, session: Session, spoken: Spoken, generation: Generation, visible: Ranges, makers: Makers
     ) -> Standing:
-        """How a source's stored model stands for one who sees these rows, by them alone."""
+        """How a source's model stands for one who sees these rows, by them alone."""
+        model = spoken.model
         share = self._changed(session, model, generation, visible)
         causes = [_OF_MAKER[name] for name in _OF_MAKER if getattr(makers, name) != getattr(model.makers, name)]
-        if share and stored.failed:
+        if share and spoken.failed:
             causes.append(Staleness.REPLAY)
         if share > MAX_CHANGED:
             causes.append(Staleness.PASSAGES)
@@ -66,10 +104,9 @@ class Ledge:
             return 0.0
         known = self._shares.get((model.id, scope))
         if known is None:
-            basis = calibrations.basis(session, model.source)
+            extent = calibrations.extent(session, model.source, model.id)
             # Where nobody kept what it was fitted on, nobody can say that it is nearly the same.
-            kept = basis is not None and basis.calibration == model.id
-            known = changed(basis.extent, generation, visible) if basis is not None and kept else 1.0
+            known = 1.0 if extent is None else changed(extent, generation, visible)
             if len(self._shares) >= SHARES_KEPT:
                 self._shares.clear()
             self._shares[model.id, scope] = known

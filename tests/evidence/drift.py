@@ -199,6 +199,7 @@ class _Drift:
         saved = Saved(
             model=fitting.fit(observations, binding, shipped(), calibration=new_id()),
             extent=extent(opened.generation, opened.visible),
+            audience=fitting.Audience.of(self._questions.groups, self._source),
             golden=self._questions.after(opened.scope()).seal(self._installation.keyring, self._source.name),
         )
         with self._installation.database.writing() as session:

@@ -3,7 +3,8 @@
     python -m tests.evidence.interference --queries 2000
 
 What only one of them holds: documents of other classes, expired, restricted, quarantined, deleted and erased ones, and
-whole sources for others. It comes and goes while the questions are asked, and now and then redaction is away. Names,
+whole sources for others. It comes and goes while the questions are asked, and now and then redaction is away. Golden
+questions that somebody asks who sees more than these callers are asked again each time. Names,
 keys, clock and request ids are the same in both, so that status, headers and body are compared byte by byte. Exits 0
 only if all are equal.
 """
@@ -15,6 +16,7 @@ import logging
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,19 +28,21 @@ from random import Random
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from gateway import keys
+from gateway import calibrate, keys
 from gateway.app import create_app
-from gateway.confidence import FEATURES, SCHEMA, Certificate, Linear, Model
+from gateway.calibrate import Golden, Questions, Replay, Saved
+from gateway.confidence import FEATURES, SCHEMA, Audience, Certificate, Linear, Model, shipped
 from gateway.identity import Identity
 from gateway.keys import ENTROPY_BYTES, KeyGrant
 from gateway.lookup import Lookup, Opened
 from gateway.retrieval import Retrieval
 from gateway.tokens import Tokens
 from indexer import calibrations, catalog, erase, orders, register
+from indexer.extent import extent
 from indexer.shelf import Shelf
 from policies.errors import QuarantineError
 from policies.manifest import Source
-from policies.model import Access, Caller, SourceName
+from policies.model import Access, Action, Caller, SourceName
 from policies.orders import Order, OrderId, OrderKind
 from policies.purge import ErasureRequest
 from tests.gateway.fakes import UNUSED
@@ -155,6 +159,47 @@ class Twin:
             )
             calibrations.store(session, name, calibration=model.id, model=model.dump(), now=bench.clock())
 
+    def question(self) -> None:
+        """Calibrate the wiki as staff and lawyers, with questions that are asked again at every sync from then on."""
+        bench, name = self.bench, SourceName("wiki")
+        asked = [Golden(query=f"topic{number} plan", documents=(f"{number}.md",)) for number in range(40)]
+        asked += [Golden(query=f"{word} nowhere{number}", documents=()) for number in range(4) for word in SECRETS]
+        questions = Questions(
+            subject="zoe",
+            groups=("lawyers", "staff"),
+            purpose=PURPOSE,
+            region="gb",
+            asked=calibrate.keep(bench.keyring, name, asked),
+        )
+        lookup = self.lookup()
+        with bench.database.reading() as session:
+            registered = catalog.require(session, name)
+            opened = calibrate.opened_for(lookup, session, registered, questions, bench.clock())
+        assert isinstance(opened, Opened)
+        observed = calibrate.observe(lookup, bench.database, opened, questions.asked, progress=lambda _: None)
+        binding = calibrate.binding_of(opened, questions, lookup.makers(opened.source))
+        saved = Saved(
+            model=calibrate.fit(observed, binding, shipped(), calibration="d" * 24),
+            extent=extent(opened.generation, opened.visible),
+            audience=Audience.of(questions.groups, opened.source),
+            golden=questions.after(opened.scope()).seal(bench.keyring, name),
+        )
+        calibrate.put_in_force(bench.database, registered, opened, saved, actor=ACTOR, now=bench.clock(), again=False)
+
+    def rehearsing(self) -> None:
+        """From now on ask the kept questions again where documents come and go."""
+        bench, numbers = self.bench, itertools.count(1)
+        replay = Replay(
+            lookup=self.lookup, clock=bench.clock, seconds=time.monotonic, new_id=lambda: f"{next(numbers):024x}"
+        )
+        self.bench = replace(bench, workshop=replace(bench.workshop, rehearse=replay))
+
+    def replayed(self) -> int:
+        """How often the kept questions made another model."""
+        return sum(
+            record.action == Action.CALIBRATED and json.loads(record.detail)["again"] for record in self.bench.audit()
+        )
+
     def lookup(self) -> Lookup:
         """What searches the sources."""
         bench = self.bench
@@ -192,6 +237,8 @@ class Tally:
     """What was compared."""
 
     requests: int = 0
+    calibrated: int = 0
+    replayed: int = 0
     with_passages: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     different: Counter[str] = field(default_factory=Counter)
@@ -209,6 +256,8 @@ def main() -> int:
     tally = compared(arguments.queries, arguments.seed)
     print(f"{'requests to each twin':32} {tally.requests:8}")
     print(f"{'  answered with passages':32} {tally.with_passages:8}")
+    print(f"{'  by a model asked again unseen':32} {tally.calibrated:8}")
+    print(f"{'replays unseen in one twin':32} {tally.replayed:8}")
     for status, number in sorted(tally.statuses.items()):
         print(f"{'  ' + status:32} {number:8}")
     print(f"{'answers that differ':32} {tally.different.total():8}")
@@ -219,11 +268,14 @@ def main() -> int:
     bounds = {
         "every_answer_the_same_bytes": not tally.different,
         "passages_in_a_third": 3 * tally.with_passages >= tally.requests,
+        "questions_were_asked_again_unseen": bool(tally.replayed and tally.calibrated),
         "so_many_were_asked": tally.requests >= arguments.queries,
     }
     plain = {
         "requests": tally.requests,
         "with_passages": tally.with_passages,
+        "calibrated": tally.calibrated,
+        "replayed": tally.replayed,
         "statuses": dict(tally.statuses),
         "different": dict(tally.different),
         "seed": arguments.seed,
@@ -246,6 +298,7 @@ def compared(queries: int, seed: int, *, rounds: int = ROUNDS) -> Tally:
             for _ in range(share):
                 _ask(twins, clients, chance, tally)
             print(f"\r{tally.requests} requests", end="", file=sys.stderr, flush=True)
+        tally.replayed = full.replayed()
     print(file=sys.stderr)
     return tally
 
@@ -263,7 +316,10 @@ def _twins(root: Path, chance: Random) -> Iterator[tuple[Twin, Twin]]:
         workbench.opened(root / "full", first_id=2**40) as full,
         workbench.opened(root / "plain", first_id=2**50) as plain,
     ):
-        yield _again(first, full), _again(first, plain)
+        twins = _again(first, full), _again(first, plain)
+        for twin in twins:
+            twin.rehearsing()
+        yield twins
 
 
 def _again(first: Twin, bench: Bench) -> Twin:
@@ -278,9 +334,11 @@ def _begin(twin: Twin, chance: Random) -> None:
     for number in range(40):
         twin.put("hr-handbook", f"open/{number}.md", _file(chance, WORDS))
         access = Access(allow=frozenset({"group:staff"}), deny=frozenset())
-        twin.put("wiki", f"{number}.md", replace(_file(chance, WORDS), access=access))
+        about = _file(chance, (*WORDS, f"topic{number}"))
+        twin.put("wiki", f"{number}.md", replace(about, access=access))
     twin.sync()
     twin.calibrate()
+    twin.question()
     with twin.bench.database.writing() as session:
         for place, (person, (groups, purposes, region)) in enumerate(PEOPLE.items()):
             grant = KeyGrant(
@@ -364,6 +422,7 @@ def _ask(twins: Sequence[Twin], clients: Sequence[TestClient], chance: Random, t
     tally.requests += 1
     tally.statuses[f"{route} {one[0]}"] += 1
     tally.with_passages += bool(answers[0].json().get("passages"))
+    tally.calibrated += b'"calibration":"dddd' in one[2]
     if one != other:
         tally.different[f"{route}, {_difference(answers)}"] += 1
         if len(tally.examples) < SHOWN:

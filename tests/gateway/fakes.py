@@ -30,7 +30,8 @@ PASSAGE = CitedPassage(
 ANSWER = Answer(
     verdict=Verdict.CAUTION,
     reasons=("provisional",),
-    confidence=Confidence(value=0.87654321, status=ConfidenceStatus.PROVISIONAL, calibration="c1"),
+    confidence=Confidence(value=0.87654321, status=ConfidenceStatus.PROVISIONAL, calibration="c1", missing_labels=26),
+    unmatched_terms=("Sabbatjahr",),
     passages=(PASSAGE,),
 )
 UNUSED: Desk = object.__new__(Desk)

@@ -104,7 +104,8 @@ def test_a_denial_is_an_answer(desk: Desk) -> None:
         "request_id": "r1",
         "verdict": "handoff",
         "reasons": ["no_visible_passage"],
-        "confidence": {"value": None, "status": "uncalibrated", "calibration": None},
+        "confidence": {"value": None, "status": "uncalibrated", "calibration": None, "missing_labels": None},
+        "unmatched_terms": [],
         "passages": [],
     }
     assert read_answer(response.content) == NOTHING_VISIBLE

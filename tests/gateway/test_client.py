@@ -170,6 +170,18 @@ def test_no_repr_holds_a_passage_or_the_token(answer: Answer) -> None:
     assert "r1" in repr(found)
 
 
+def test_what_is_missing_is_told_by_a_gateway_that_knows() -> None:
+    with gateway(UNSURE) as (_, client):
+        found = ask(client)
+        assert (found.missing_labels, found.unmatched_terms) == (26, ("Sabbatjahr",))
+        assert "Sabbatjahr" not in repr(found)
+    older = json.loads(render_answer(UNSURE, "r1"))
+    del older["unmatched_terms"], older["confidence"]["missing_labels"]
+    with Impostor([http(json.dumps(older).encode())]).listening() as client:
+        found = ask(client)
+        assert (found.missing_labels, found.unmatched_terms) == (None, ())
+
+
 def test_every_reason_of_the_gateway_has_a_sentence() -> None:
     assert set(CAVEATS) == set(Cause)
 

@@ -14,7 +14,7 @@ from sqlalchemy import text as sql
 from sqlmodel import Session
 
 from gateway import keys as api_keys
-from gateway.answer import NOTHING_VISIBLE, Answer, RetrievalRequest
+from gateway.answer import MOST_UNMATCHED, NOTHING_VISIBLE, Answer, RetrievalRequest
 from gateway.confidence import SCHEMA, Certificate, Model, features, shipped
 from gateway.guardrail import Cause
 from gateway.identity import Identity
@@ -336,6 +336,17 @@ def test_what_is_hidden_leaks_into_no_feature(twins: tuple[Bench, Bench], words:
             rows.append(features(found.evidence, lookup.read(session, found.hits), ("en",)))
     assert rows[0] == rows[1]
     assert any(rows[0])
+
+
+def test_an_answer_says_what_is_missing(bench: Bench) -> None:
+    calibrate(bench)
+    query = "Which sabbatical leave, xyzzy, has zed77@example.org?"
+    answer = ask(bench, STAFF, replace(REQUEST, query=query, sources=frozenset({HR})))
+    assert answer.confidence.missing_labels == 1
+    # No pseudonym: it would tell whose the others are.
+    assert answer.unmatched_terms == ("sabbatical", "xyzzy", "[EMAIL_ADDRESS]")
+    many = " ".join(f"xyzzy{number}" for number in range(99))
+    assert len(ask(bench, STAFF, replace(REQUEST, query=many)).unmatched_terms) == MOST_UNMATCHED
 
 
 def test_an_answer_is_given_from_a_certified_threshold_on(bench: Bench) -> None:

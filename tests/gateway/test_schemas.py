@@ -43,7 +43,9 @@ _ANSWERS = st.builds(
         value=st.none() | st.floats(0, 1).map(lambda value: round(value, 4) + 0.0),
         status=st.sampled_from(ConfidenceStatus),
         calibration=st.none() | _TEXT,
+        missing_labels=st.none() | st.integers(0, 99),
     ),
+    unmatched_terms=st.lists(_TEXT, max_size=3).map(tuple),
     passages=st.lists(_PASSAGES, max_size=3).map(tuple),
 )
 
@@ -159,7 +161,8 @@ def test_the_wire_and_the_domain_have_the_same_fields() -> None:
 def test_the_bytes_of_an_answer_are_fixed() -> None:
     assert render_answer(ANSWER, "r1").decode() == (
         '{"request_id":"r1","verdict":"caution","reasons":["provisional"],'
-        '"confidence":{"value":0.8765,"status":"provisional","calibration":"c1"},'
+        '"confidence":{"value":0.8765,"status":"provisional","calibration":"c1","missing_labels":26},'
+        '"unmatched_terms":["Sabbatjahr"],'
         '"passages":[{"text":"Leave is 25 days — “per year”.","score":0.123457,"source":"hr-handbook",'
         f'"document":"{"0" * 32}","title":"Leave","uri":"https://intranet.example/leave","version":"v1",'
         '"page":3,"section":null,"ordinal":7}]}'

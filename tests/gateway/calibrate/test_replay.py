@@ -12,17 +12,18 @@ import pytest
 from gateway import calibrate as fitting
 from gateway.answer import Answer, RetrievalRequest
 from gateway.calibrate import Failure, Golden, Questions, Replay, Saved
-from gateway.confidence import shipped
+from gateway.confidence import Audience, shipped
 from gateway.identity import Identity
 from gateway.lookup import Lookup, Opened
 from gateway.retrieval import Retrieval
+from gateway.schemas import render_answer
 from gateway.tokens import Tokens
 from indexer import calibrations, catalog, erase
 from indexer.calibrations import Basis
 from indexer.extent import extent
 from indexer.shelf import Shelf
 from policies.errors import ConflictError
-from policies.model import Action, Caller, ConfidenceStatus, SourceName, Verdict
+from policies.model import Access, Action, Agent, Caller, ConfidenceStatus, SourceName, Verdict
 from policies.purge import ErasureRequest
 from tests import catalogs
 from tests.indexer.workbench import ACTOR, Bench, File, create, opened, text
@@ -31,8 +32,11 @@ from tests.policies import handbook
 HR = SourceName("hr-handbook")
 PURPOSE = "employee-support"
 TOPICS = 60
+REQUESTS = itertools.count(1)
 STAFF = Caller(subject="ann", groups=frozenset({"staff"}), purposes=frozenset({PURPOSE}), region="gb")
 """Who asks like the golden questions."""
+DIRECTOR = replace(STAFF, subject="dee", groups=frozenset({"staff", "board"}))
+"""Who sees more than the staff."""
 
 
 def word(number: int) -> str:
@@ -79,26 +83,33 @@ class House:
             node=bench.workshop.node,
         )
 
-    def calibrate(self, *, calibration: str = "first", meanwhile: Callable[[], object] = lambda: None) -> None:
+    def calibrate(
+        self,
+        *,
+        calibration: str = "first",
+        groups: tuple[str, ...] = ("staff",),
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
         """As `penstock calibrate` does; something happens when the questions have been asked."""
         bench, lookup = self.bench, self.lookup()
-        with bench.database.reading() as session:
-            registered = catalog.require(session, HR)
-            searched = lookup.open(session, registered, STAFF, PURPOSE, bench.clock())
-        assert isinstance(searched, Opened)
         golden = tuple(Golden(query=query, documents=documents) for query, documents in QUESTIONS.items())
         questions = Questions(
             subject="ann",
-            groups=("staff",),
+            groups=groups,
             purpose=PURPOSE,
             region="gb",
             asked=fitting.keep(bench.keyring, HR, golden),
         )
+        with bench.database.reading() as session:
+            registered = catalog.require(session, HR)
+            searched = fitting.opened_for(lookup, session, registered, questions, bench.clock())
+        assert isinstance(searched, Opened)
         observations = fitting.observe(lookup, bench.database, searched, questions.asked, progress=lambda _: None)
         binding = fitting.binding_of(searched, questions, lookup.makers(searched.source))
         saved = Saved(
             model=fitting.fit(observations, binding, shipped(), calibration=calibration),
             extent=extent(searched.generation, searched.visible),
+            audience=fitting.Audience.of(questions.groups, searched.source),
             golden=questions.after(searched.scope()).seal(bench.keyring, HR),
         )
         meanwhile()
@@ -117,7 +128,7 @@ class House:
             clock=bench.clock,
         )
         request = RetrievalRequest(query=query, purpose=PURPOSE, sources=None, k=5, conversation=None)
-        return retrieval.retrieve(caller, request, request_id="r1")
+        return retrieval.retrieve(caller, request, request_id=f"r{next(REQUESTS)}")
 
     def status(self, caller: Caller = STAFF) -> ConfidenceStatus:
         return self.ask(caller=caller).confidence.status
@@ -290,3 +301,85 @@ def test_whatever_makes_an_index_or_a_query_otherwise_makes_stale(house: House) 
             other = json.dumps(model | {"makers": makers | {maker: "another"}})
             calibrations.store(session, HR, calibration="first", model=other, now=handbook.NOW)
         assert house.status() is ConfidenceStatus.STALE
+
+
+def test_who_sees_less_than_the_questions_notices_nothing_of_what_comes_and_goes_out_of_sight(
+    house: House, tmp_path: Path
+) -> None:
+    """Two homes, of which one also gets what the questions are asked of and the staff may not see, to the last byte."""
+    house.calibrate(groups=("board", "staff"))
+    catalogs.copy_home(house.bench.home.root, tmp_path / "twin")
+    board = {f"board/{name}": file for name, file in itertools.islice(FILES.items(), 30)}
+    fewer = dict(itertools.islice(FILES.items(), 59))
+    with housed(tmp_path / "twin", first_id=2_000_000) as plain:
+        for there, hidden in ((FILES, board), (fewer, board), (fewer, {}), (fewer, dict(list(board.items())[:9]))):
+            house.sync({**there, **hidden})
+            plain.sync(there)
+            for query in itertools.islice(QUESTIONS, 0, None, 20):
+                answers = [render_answer(one.ask(query), "r1") for one in (house, plain)]
+                assert answers[0] == answers[1]
+            assert house.ask().confidence.calibration == "first"
+            assert house.ask(caller=DIRECTOR).confidence.calibration == house.model()["id"] != "first"
+        house.seconds.step = plain.seconds.step = 1e6
+        house.sync({**fewer, **board})
+        plain.sync(fewer)
+        assert house.status(DIRECTOR) is ConfidenceStatus.STALE
+        assert render_answer(house.ask(), "r1") == render_answer(plain.ask(), "r1")
+
+
+def test_what_a_replay_makes_is_for_whoever_is_in_all_of_its_groups(house: House) -> None:
+    house.sync(dict(itertools.islice(FILES.items(), 36)))
+    agent = Agent(subject="bot", groups=frozenset(), purposes=frozenset({PURPOSE}), region="gb")
+    for caller, heard in (
+        (STAFF, "again1"),
+        (DIRECTOR, "again1"),
+        (replace(STAFF, agent=replace(agent, groups=frozenset({"staff", "bots"}))), "again1"),
+    ):
+        assert house.ask(caller=caller).confidence.calibration == heard
+    house.calibrate(calibration="anew")
+    assert house.ask().confidence.calibration == "anew"
+
+
+def test_a_failed_replay_is_on_record_once_and_without_content(house: House) -> None:
+    few = {f"new{number}.md": text(f"New {number}", "Nothing of it.") for number in range(3)}
+    house.sync(few)
+    house.sync(few)
+    (failed,) = (record for record in house.bench.audit() if record.action == Action.REPLAY_FAILED)
+    assert json.loads(failed.detail) == {"why": Failure.TOO_FEW.value}
+    assert json.loads(failed.objects) == [HR, "first"]
+
+
+RULES = (
+    'documents: {from: rules, rules: [{match: "board/**", allow: [group:staff], deny: [user:eve, group:temps]}, '
+    '{match: "x/**", allow: [group:board], deny: [user:bob]}]}'
+)
+RULED = handbook.source((handbook.RULES, RULES))
+
+
+@pytest.mark.parametrize(
+    ("caller", "is_one"),
+    [
+        (STAFF, True),
+        (DIRECTOR, True),
+        (replace(STAFF, groups=frozenset({"board"})), False),
+        (replace(STAFF, subject="eve"), False),
+        (replace(STAFF, groups=frozenset({"staff", "temps"})), False),
+        (replace(STAFF, subject="bob"), True),
+    ],
+)
+def test_an_audience_is_told_by_groups_and_manifest_alone(caller: Caller, *, is_one: bool) -> None:
+    audience = Audience.load(Audience.of(("staff",), RULED).dump())
+    assert audience.includes(caller) is is_one
+    agent = Agent(subject="bot", groups=frozenset({"staff"}), purposes=frozenset(), region="gb")
+    assert audience.includes(replace(caller, agent=agent)) is is_one
+    assert not audience.includes(replace(caller, agent=replace(agent, groups=frozenset())))
+    assert not Audience.of((), RULED).includes(caller)
+
+
+def test_an_audience_may_read_what_only_the_manifest_keeps_from_others() -> None:
+    audience = Audience.of(("staff",), RULED)
+    staff = frozenset({"group:staff"})
+    assert audience.may_read(Access(allow=staff, deny=frozenset({"user:eve"})))
+    assert not audience.may_read(Access(allow=staff, deny=frozenset({"user:ann"})))
+    assert not audience.may_read(Access(allow=staff, deny=staff))
+    assert not audience.may_read(Access(allow=frozenset({"user:ann"}), deny=frozenset()))
