@@ -12,7 +12,7 @@ from gateway.answer import Answer, RetrievalRequest
 from gateway.confidence import SCHEMA
 from gateway.lookup import Opened
 from indexer import asked, handoffs
-from indexer.asked import Asked, Kept
+from indexer.asked import Asked, Kept, Purview
 from indexer.handoffs import HandoffKind
 from indexer.keyring import Keyring
 from indexer.search import Evidence
@@ -26,12 +26,14 @@ HANDED_OFF = 1.0
 class Lead:
     """The source that an answer's first passage comes from. `wording` is the question as it was redacted for it.
 
-    `features` is None where the answer is not this source's alone, or no model could learn from it.
+    `features` is None where the answer is not this source's alone, or no model could learn from it. `purview` is of
+    every source that speaks in the answer.
     """
 
     opened: Opened
     evidence: Evidence
     features: tuple[float, ...] | None
+    purview: Purview
     wording: str = field(repr=False)
 
 
@@ -66,7 +68,8 @@ def keep(
         verdict=answer.verdict,
         reasons=answer.reasons,
         propensity=HANDED_OFF if handed_off else guardrail.review_share,
-        sealed=asked.seal_words(keyring, source.name, request_id, words) if guardrail.keep_query else None,
+        purview=lead.purview,
+        sealed=asked.seal_words(keyring, source.name, now, request_id, words) if guardrail.keep_query else None,
         again=_again(keyring, caller, request, lead),
     )
     asked.store(session, question)

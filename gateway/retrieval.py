@@ -180,6 +180,7 @@ class Retrieval:
             opened=first.opened,
             evidence=first.found.evidence,
             features=first.features or _features(first.opened, first.found, read) if alone else None,
+            purview={one.opened.source.name: frozenset(one.opened.classes()) for one in speaking},
             wording=question.wordings[first.opened.source.name],
         )
         passages = tuple(_citation(opened, hit, read[hit]) for opened, hit in best)

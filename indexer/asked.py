@@ -4,24 +4,27 @@ A row is written in the transaction of the audit record of its answer, or there 
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, insert, select, update
 from sqlmodel import Session, SQLModel
 
 from indexer.database import MAX_VARIABLES, batched
 from indexer.keyring import Keyring
-from indexer.seal import Key, seal, unseal
+from indexer.seal import seal, unseal
 from indexer.tables import AskedRow
 from policies.manifest import Source
-from policies.model import SourceName, Verdict
+from policies.model import ClassId, SourceName, Verdict
 from policies.retention import Period, due
 
 KEPT = timedelta(days=90)
 """Chosen: a label is given within days, and a drift shows within weeks. A shorter period of the source is kept to."""
+
+Purview: TypeAlias = Mapping[SourceName, frozenset[ClassId]]
+"""The visibility classes, by source, that an answer was made of: who may read less may not know what was made of it."""
 
 _ASKED = SQLModel.metadata.tables[str(AskedRow.__tablename__)]
 # Every retrieval writes one.
@@ -48,7 +51,8 @@ class Asked:
 
     `source` is the only one that the answer came from, or that of its first passage; then, and where fewer passages
     were wanted than a model is fitted on, `features` is None. `propensity` is the chance, 0 to 1, that a person is
-    asked for a label of it. `again` is the same for a request that is sent again, None where nobody could tell.
+    asked for a label of it. `purview` is what its asker could read then of the sources that the answer came from.
+    `again` is the same for a request that is sent again, None where nobody could tell.
     """
 
     request: str
@@ -64,6 +68,7 @@ class Asked:
     verdict: Verdict
     reasons: tuple[str, ...]
     propensity: float
+    purview: Purview
     sealed: bytes | None
     again: str | None
 
@@ -108,11 +113,10 @@ def has_expired(session: Session, source: Source, now: datetime) -> bool:
     return session.connection().execute(old).first() is not None
 
 
-def sealed_of(session: Session, source: SourceName) -> dict[str, bytes]:
-    """The sealed words of every question of a source that has some, by request id."""
+def worded(session: Session, source: SourceName) -> tuple[Asked, ...]:
+    """Every question of a source that has kept words."""
     its_own = (_ASKED.c.source == source) & _ASKED.c.sealed.is_not(None)
-    rows = session.connection().execute(select(_ASKED.c.id, _ASKED.c.sealed).where(its_own))
-    return {row.id: row.sealed for row in rows}
+    return tuple(map(asked_of, session.connection().execute(select(_ASKED).where(its_own))))
 
 
 def drop_words(session: Session, requests: Collection[str]) -> None:
@@ -121,20 +125,35 @@ def drop_words(session: Session, requests: Collection[str]) -> None:
         session.connection().execute(update(_ASKED).where(_ASKED.c.id.in_(some)).values(sealed=None))
 
 
-def seal_words(keyring: Keyring, source: SourceName, request: str, kept: Kept) -> bytes:
-    """The words of a question, sealed under a key of its source."""
+def key_owner(source: SourceName, asked_at: datetime, request: str) -> str:
+    """What the key of a question's words is filed under. A source's are in the order in which they were asked."""
+    return f"{source}/{asked_at.isoformat()}/{request}"
+
+
+def seal_words(keyring: Keyring, source: SourceName, asked_at: datetime, request: str, kept: Kept) -> bytes:
+    """The words of a question, sealed under a key of their own: no backup of the catalog has them once it is gone."""
     plain = json.dumps({"query": kept.query, "unmatched": kept.unmatched}, ensure_ascii=False)
-    return seal(keyring.asked_key(source), plain.encode("utf-8", "surrogatepass"), place=_place(request))
+    key = keyring.asked_key(key_owner(source, asked_at, request))
+    return seal(key, plain.encode("utf-8", "surrogatepass"), place=_place(request))
 
 
-def open_words(key: Key, request: str, sealed: bytes) -> Kept:
-    """What `seal_words` was given.
+def open_words(keyring: Keyring, questions: Iterable[Asked]) -> dict[str, Kept]:
+    """What `seal_words` was given, by request id; missing where nothing is kept, or its key was destroyed.
 
     Raises:
-        IntegrityError: it was changed, or the key is another source's.
+        IntegrityError: it was changed, or is another question's.
     """
-    plain = json.loads(unseal(key, sealed, place=_place(request)).decode("utf-8", "surrogatepass"))
-    return Kept(query=plain["query"], unmatched=tuple(plain["unmatched"]))
+    owners = {
+        key_owner(one.source, one.asked_at, one.request): (one.request, one.sealed)
+        for one in questions
+        if one.sealed is not None
+    }
+    words: dict[str, Kept] = {}
+    for owner, key in keyring.held_asked_keys(owners).items():
+        request, sealed = owners[owner]
+        plain = json.loads(unseal(key, sealed, place=_place(request)).decode("utf-8", "surrogatepass"))
+        words[request] = Kept(query=plain["query"], unmatched=tuple(plain["unmatched"]))
+    return words
 
 
 def asked_of(row: Row[Any]) -> Asked:
@@ -153,9 +172,15 @@ def asked_of(row: Row[Any]) -> Asked:
         verdict=Verdict(row.verdict),
         reasons=tuple(json.loads(row.reasons)),
         propensity=row.propensity,
+        purview=purview_of(row.purview),
         sealed=row.sealed,
         again=row.again,
     )
+
+
+def purview_of(text: str) -> Purview:
+    """A purview as it is stored."""
+    return {SourceName(source): frozenset(map(ClassId, classes)) for source, classes in json.loads(text).items()}
 
 
 def numbers(features: str) -> tuple[float, ...]:
@@ -183,12 +208,13 @@ def _values(asked: Asked) -> dict[str, object]:
         "verdict": asked.verdict.value,
         "reasons": _dump(asked.reasons),
         "propensity": asked.propensity,
+        "purview": _dump({source: sorted(classes) for source, classes in sorted(asked.purview.items())}),
         "sealed": asked.sealed,
         "again": asked.again,
     }
 
 
-def _dump(values: Sequence[object]) -> str:
+def _dump(values: Sequence[object] | Mapping[str, object]) -> str:
     return json.dumps(values, separators=(",", ":"), allow_nan=False)
 
 

@@ -1,6 +1,6 @@
 """The queue of answers that a person is to look at: what was handed off, and what was drawn for review."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -9,7 +9,8 @@ from typing import Any, NewType
 from sqlalchemy import Row, and_, false, insert, or_, select, update
 from sqlmodel import Session, SQLModel
 
-from indexer.asked import Asked, asked_of
+from indexer.asked import Asked, Purview, asked_of, purview_of
+from indexer.database import MAX_VARIABLES, batched
 from indexer.keyring import Keyring
 from indexer.tables import AskedRow, HandoffRow
 from policies.model import SourceName
@@ -101,14 +102,32 @@ def of_request(session: Session, request: str) -> Handoff | None:
 
 
 def listing(
-    session: Session, since: Mapping[SourceName, datetime], *, state: HandoffState | None, limit: int
+    session: Session,
+    since: Mapping[SourceName, datetime],
+    *,
+    is_shown: Callable[[Purview], bool],
+    state: HandoffState | None,
+    limit: int,
 ) -> tuple[Handoff, ...]:
-    """The hand-offs of these sources that were asked since the instant of each, the oldest first, at most `limit`."""
-    whose = (and_(_ASKED.c.source == source, _ASKED.c.asked_at >= start.isoformat()) for source, start in since.items())
-    statement = _JOINED.where(or_(false(), *whose)).order_by(_ASKED.c.asked_at, _ASKED.c.id).limit(limit)
+    """The hand-offs of these sources that were asked since the instant of each, the oldest first, at most `limit`.
+
+    Only those whose purview is shown.
+    """
+    connection = session.connection()
+    each = (and_(_ASKED.c.source == source, _ASKED.c.asked_at >= start.isoformat()) for source, start in since.items())
+    wanted = or_(false(), *each)
     if state is not None:
-        statement = statement.where(_HANDOFF.c.state == state.value)
-    return tuple(map(_handoff, session.connection().execute(statement)))
+        wanted &= _HANDOFF.c.state == state.value
+    purviews = select(_ASKED.c.purview).join(_HANDOFF, _HANDOFF.c.request == _ASKED.c.id).where(wanted).distinct()
+    # Of many hand-offs there are few purviews: each is decided once, and what is not shown does not count in the limit.
+    shown = [row.purview for row in connection.execute(purviews) if is_shown(purview_of(row.purview))]
+    first = _JOINED.where(wanted).order_by(_ASKED.c.asked_at, _ASKED.c.id).limit(limit)
+    rows = [
+        row
+        for some in batched(shown, MAX_VARIABLES)
+        for row in connection.execute(first.where(_ASKED.c.purview.in_(some)))
+    ]
+    return tuple(map(_handoff, sorted(rows, key=lambda row: (row.asked_at, row.id))[:limit]))
 
 
 def claim(session: Session, handoff: HandoffId, *, by: str, now: datetime) -> None:

@@ -29,5 +29,5 @@ class KeyRow(SQLModel, table=True):
 
 
 def key_name(kind: KeyKind, owner: str = "") -> str:
-    """What the key of this kind is called, of a source, a document's version or a purge where there are several."""
+    """What the key of this kind is called, of a source, a version, a purge or a question where there are several."""
     return f"{kind.value}:{owner}"

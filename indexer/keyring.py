@@ -170,9 +170,18 @@ class Keyring:
         """The key under which the catalog keeps where a source's next listing may start."""
         return self._obtain(KeyKind.CURSOR, source)
 
-    def asked_key(self, source: SourceName) -> Key:
-        """The key under which the catalog keeps what a source was asked, where its policy says that it is kept."""
-        return self._obtain(KeyKind.ASKED, source)
+    def asked_key(self, owner: str) -> Key:
+        """The key under which the catalog keeps the words of one question, where policy says that they are kept."""
+        return self._obtain(KeyKind.ASKED, owner)
+
+    def held_asked_keys(self, owners: Iterable[str]) -> dict[str, Key]:
+        """The keys of these questions' words; one that was destroyed is missing from the result."""
+        names = {key_name(KeyKind.ASKED, owner): owner for owner in owners}
+        return {names[name]: key for name, key in self._unwrapped(names).items()}
+
+    def asked_owners(self, source: SourceName) -> frozenset[str]:
+        """Every question to a source whose words can still be opened: what follows its name and a slash is its own."""
+        return frozenset(owner for owner in self._owners(KeyKind.ASKED) if owner.startswith(f"{source}/"))
 
     def golden_key(self, source: SourceName) -> Key:
         """The key under which the catalog keeps the golden questions of a source."""
@@ -203,8 +212,7 @@ class Keyring:
 
     def held_needle_key(self, purge: str) -> Key | None:
         """The key of a purge that began, None where it was finished and its key destroyed."""
-        name = key_name(KeyKind.NEEDLES, purge)
-        return self._unwrapped([name]).get(name)
+        return self._unwrapped([name := key_name(KeyKind.NEEDLES, purge)]).get(name)
 
     def needle_key(self, purge: str) -> Key:
         """The key under which a purge keeps what it looks for, until it has looked."""
@@ -214,10 +222,10 @@ class Keyring:
         """Every purge whose needles can still be opened."""
         return self._owners(KeyKind.NEEDLES)
 
-    def destroy(self, *, keys: Collection[KeyId] = (), purge: str | None = None) -> int:
-        """Delete document keys, and the key of a purge's needles, from the file. The number that existed."""
-        names = [key_name(KeyKind.DOCUMENT, key_id) for key_id in keys]
-        names += [key_name(KeyKind.NEEDLES, purge)] if purge else []
+    def destroy(self, *, keys: Collection[KeyId] = (), purge: str | None = None, asked: Collection[str] = ()) -> int:
+        """Delete document keys, the key of a purge's needles, and those of questions. The number that existed."""
+        wanted = {KeyKind.DOCUMENT: keys, KeyKind.ASKED: asked, KeyKind.NEEDLES: [purge] if purge else []}
+        names = [key_name(kind, owner) for kind, owners in wanted.items() for owner in owners]
         destroyed = 0
         with self.database.writing() as session:
             for some in batched(names, MAX_VARIABLES):

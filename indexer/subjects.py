@@ -7,7 +7,7 @@ so that is looked for too, and in the names of documents.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from indexer import catalog, revisions, wordings
@@ -85,16 +85,25 @@ def find(
     return mentions
 
 
+def count_questions(workshop: Workshop, source: Source, values: Sequence[str]) -> int:
+    """How many questions `forget_questions` would forget. Raises as `find` does."""
+    return wordings.count(workshop, source, _meant(workshop, source, values))
+
+
 def forget_questions(workshop: Workshop, source: Source, values: Sequence[str], *, reference: str, actor: str) -> int:
     """Delete the kept words of questions in which one of these values stands, as `find` looks for it; how many.
 
     That is on record, with the reference and never with what was looked for. Raises as `find` does.
     """
     told = check_reference(reference, "reference of the request")
-    pattern = _pattern(workshop, source, values)
-    forgotten = wordings.forget(workshop, source, lambda query: pattern.search(_folded(query)) is not None)
+    forgotten = wordings.forget(workshop, source, _meant(workshop, source, values))
     workshop.record(source, actor, Action.QUESTIONS_FORGOTTEN, {"reference": told, "questions": forgotten})
     return forgotten
+
+
+def _meant(workshop: Workshop, source: Source, values: Sequence[str]) -> Callable[[str], bool]:
+    pattern = _pattern(workshop, source, values)
+    return lambda query: pattern.search(_folded(query)) is not None
 
 
 def _pattern(workshop: Workshop, source: Source, values: Sequence[str]) -> re.Pattern[str]:

@@ -159,7 +159,8 @@ class AskedRow(SQLModel, table=True):
     """One answered question: what a label of it needs, and its words only where policy keeps them.
 
     `features` is a JSON list, None where no model of one source could learn from the answer. `propensity` is the chance
-    that somebody is asked for a label of it, `sealed` its redacted query, `again` the same for a request sent again.
+    that somebody is asked for a label of it, `sealed` its redacted query, `again` the same for a request sent again,
+    `purview` a JSON object of visibility classes by source.
     """
 
     __tablename__ = "asked"
@@ -178,6 +179,7 @@ class AskedRow(SQLModel, table=True):
     verdict: str
     reasons: str
     propensity: float
+    purview: str
     sealed: bytes | None = None
     again: str | None = Field(default=None, index=True)
 

@@ -59,12 +59,21 @@ class ErasureRequest:
         """
         if not self.documents:
             raise RefusedError("There is nothing to erase.", mend="Name documents, or a data subject they mention.")
-        check_reference(self.reference, "reference of the request")
-        known = sorted(ground.name for ground in facts.erasure().grounds)
-        if self.ground not in known:
-            raise RefusedError(
-                f"{self.ground!r} is no ground for erasure (GDPR Art. 17(1)).", mend=f"Name one of {', '.join(known)}."
-            )
+        check_ground(self.reference, self.ground)
+
+
+def check_ground(reference: str, ground: str) -> None:
+    """Refuse a request for erasure without a reference, or with a ground that Art. 17(1) does not have.
+
+    Raises:
+        RefusedError: it is one.
+    """
+    check_reference(reference, "reference of the request")
+    known = sorted(one.name for one in facts.erasure().grounds)
+    if ground not in known:
+        raise RefusedError(
+            f"{ground!r} is no ground for erasure (GDPR Art. 17(1)).", mend=f"Name one of {', '.join(known)}."
+        )
 
 
 def check_exception(name: str, regime: Regime) -> str:

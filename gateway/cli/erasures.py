@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gateway.wiring import Installation
     from indexer.catalog import Registration
     from indexer.subjects import Mention
+    from policies.manifest import Source
 
 SourceArgument = Annotated[str, typer.Argument(help="Name of the source.")]
 ReferenceOption = Annotated[str, typer.Option("--reference", help="The request, as it is filed, such as DSR-2026-031.")]
@@ -53,14 +54,20 @@ def find(
 ) -> None:
     """Show which documents mention a person: by pseudonym where redaction knew the value, else as it is written.
 
-    The person's name is not kept: the audit has the reference and what was found.
+    The person's name is not kept: the audit has the reference and what was found. Kept questions that mention the
+    person are counted beside.
 
     Example: [bold]penstock erase find handbook --subject jane@example.com --reference DSR-2026-031[/bold]
     """
+    from indexer import subjects
+
     with installation(home) as opened:
-        registered, actor = _registered(opened, source), person(opened, key)
-        found = _mentions(opened, registered, _values(subject or []), reference, actor)
+        registered, actor, values = _registered(opened, source), person(opened, key), _values(subject or [])
+        found = _mentions(opened, registered, values, reference, actor)
+        questions = subjects.count_questions(opened.workshop(), described(registered), values)
         names = _names(opened, registered, [mention.document for mention in found])
+    if questions:
+        say(f"{source}: {questions} kept questions mention the person.")
     if as_json:
         rows = (
             {"document": one.document, "origin_id": names[one.document], "named": one.named, "passages": one.passages}
@@ -97,13 +104,14 @@ def run(  # noqa: PLR0913 - every option of a command is an argument
     """Delete documents for good, and what came in them: these ones, and every one that mentions the person.
 
     They do not come back by a sync until `penstock erase lift`. Where a hold or a restriction stands nothing is
-    deleted. Prints the signed receipt.
+    deleted. Prints the signed receipt. The words of kept questions that mention the person go too; of questions alone
+    the audit is the record, and there is no receipt.
 
     Example: [bold]penstock erase run handbook --document people/file.md --reference DSR-2026-031 --ground
     withdrawn_consent[/bold]
     """
     from indexer import erase, subjects
-    from policies.purge import ErasureRequest
+    from policies.purge import ErasureRequest, check_ground
 
     with installation(home, deleting=True) as opened:
         check_folder(receipt_dir, opened.home.root)
@@ -112,16 +120,25 @@ def run(  # noqa: PLR0913 - every option of a command is an argument
         values = _values(subject) if subject else []
         if values:
             ids |= {one.document for one in _mentions(opened, registered, values, reference, actor)}
+        about = described(registered)
+        if values and not ids and (meant := subjects.count_questions(opened.workshop(), about, values)):
+            check_ground(reference, ground)
+            say(f"{source}: no document mentions the person.")
+            confirm(f"Delete the words of {meant} kept questions to {source} for good?", yes=yes)
+            _forget(opened, about, values, reference, actor)
+            give((), receipt_dir, as_json=as_json)
+            return
         request = ErasureRequest(documents=frozenset(ids), reference=reference, ground=ground)
         request.check()
         for document_id, name in sorted(_names(opened, registered, sorted(ids)).items(), key=lambda one: one[::-1]):
             say(f"  {name or document_id}")
         confirm(f"Erase {len(ids)} documents of {source} for good?", yes=yes)
         if values:
-            about = described(registered)
-            forgotten = subjects.forget_questions(opened.workshop(), about, values, reference=reference, actor=actor)
-            say(f"{source}: the words of {forgotten} kept questions that mention the person are deleted.")
-        signed = erase.erase(opened.workshop(), described(registered), request, actor=actor)
+            with opened.database.reading() as session:
+                # An order that stands refuses here: then no question is forgotten either.
+                erase.asked_for(opened.workshop(), about, request)(session)
+            _forget(opened, about, values, reference, actor)
+        signed = erase.erase(opened.workshop(), about, request, actor=actor)
     give(signed, receipt_dir, as_json=as_json)
 
 
@@ -189,6 +206,13 @@ def _registered(opened: "Installation", source: str) -> "Registration":
 
     with opened.database.reading() as session:
         return catalog.require(session, SourceName(source))
+
+
+def _forget(opened: "Installation", source: "Source", values: "Sequence[str]", reference: str, actor: str) -> None:
+    from indexer import subjects
+
+    forgotten = subjects.forget_questions(opened.workshop(), source, values, reference=reference, actor=actor)
+    say(f"{source.name}: the words of {forgotten} kept questions that mention the person are deleted.")
 
 
 def _mentions(

@@ -121,20 +121,20 @@ class ReviewDesk:
     def listing(
         self, reviewer: Reviewer, *, source: SourceName | None, state: HandoffState | None, limit: int, request_id: str
     ) -> tuple[Waiting, ...]:
-        """Hand-offs of the sources that the reviewer may read, the oldest first, at most `limit`, once on record.
+        """Hand-offs made of nothing but what the reviewer may read, the oldest first, at most `limit`, once on record.
 
         Raises:
             AuditError, DependencyError: it could not be put on record, so nothing is shown.
         """
         now = self.clock()
         with self.database.reading() as session:
-            visible = self.sight.sources(session, reviewer.caller, now)
+            view = self.sight.view(session, reviewer.caller, now)
             since = {
                 name: kept_from(one.policy.retention.period, now)
-                for name, one in visible.items()
+                for name, one in view.sources.items()
                 if source in (None, name)
             }
-            found = handoffs.listing(session, since, state=state, limit=limit)
+            found = handoffs.listing(session, since, is_shown=view.covers, state=state, limit=limit)
         detail: Detail = {"handoffs": len(found), "sources": [str(name) for name in sorted(since)]}
         event = AuditEvent(
             actor=reviewer.actor,
@@ -144,7 +144,8 @@ class ReviewDesk:
         )
         with self.database.writing() as session:
             ledger.append(session, event, now=now)
-        return tuple(Waiting(handoff=one, words=self._words(one.asked)) for one in found)
+        words = asked.open_words(self.keyring, [one.asked for one in found])
+        return tuple(Waiting(handoff=one, words=words.get(one.asked.request)) for one in found)
 
     def claim(self, reviewer: Reviewer, handoff: HandoffId) -> Handoff:
         """The hand-off, in this reviewer's hands from now on.
@@ -242,11 +243,12 @@ class ReviewDesk:
     def _question(self, session: Session, reviewer: Reviewer, request: str, now: datetime) -> tuple[Asked, Source]:
         # PostgreSQL takes no text with NUL: what is no id is not looked up.
         found = asked.find(session, request) if _REQUEST_ID.fullmatch(request) else None
-        source = self.sight.sources(session, reviewer.caller, now).get(found.source) if found else None
+        view = self.sight.view(session, reviewer.caller, now)
+        source = view.sources.get(found.source) if found and view.covers(found.purview) else None
         if found is None or source is None or found.asked_at < kept_from(source.policy.retention.period, now):
             raise NotFoundError(
                 "There is no such answered request that you may review.",
-                mend="Name a request id of an answer, given within 90 days, from a source that you may read.",
+                mend="Name a request id of an answer, given within 90 days, made of what you may read.",
             )
         if reviewer.asked(found):
             raise OwnAnswerError
@@ -280,11 +282,6 @@ class ReviewDesk:
                 mend="Name an indexed one by its id or by its origin's, or leave `document` out.",
             )
         return found
-
-    def _words(self, question: Asked) -> Kept | None:
-        if question.sealed is None:
-            return None
-        return asked.open_words(self.keyring.asked_key(question.source), question.request, question.sealed)
 
     def _held(self, session: Session, handoff: HandoffId) -> Handoff:
         held = handoffs.find(session, handoff)

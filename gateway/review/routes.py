@@ -66,7 +66,7 @@ def build(desk: Desk, *, verified: Verified, pool: Pool) -> APIRouter:
         return await changed(request, reviewer, key, ["feedback", about, repr(opinion)], give)
 
     async def handoffs(request: Request, reviewer: Annotated[Reviewer, Depends(permitted)]) -> Response:
-        """Answers that wait for a person, or waited, of the sources that you may read; the oldest first."""
+        """Answers that wait for a person, or waited, made of nothing but what you may read; the oldest first."""
         query = read_query(request.query_params, schemas.HandoffsQuery)
         source = None if query.source is None else SourceName(query.source)
         request_id: str = request.state.request_id

@@ -185,7 +185,7 @@ def standing_examples(state: HandoffState) -> dict[str, dict[str, Any]]:
     question = Asked(
         request="7d0f5c2ab91e4c6f0a1b2c3d", source=SourceName("hr-handbook"), asked_at=at, subject="", agent=None,
         scope="", schema=0, features=None, calibration=None, confidence=None, verdict=Verdict.HANDOFF, reasons=(),
-        propensity=1.0, sealed=None, again=None,
+        propensity=1.0, purview={}, sealed=None, again=None,
     )  # fmt: skip
     handoff = Handoff(
         id=HandoffId("0c9d3c5b7a1f4e2d8b6a9f01"), kind=HandoffKind.HANDOFF, state=state, claimed_by=None,

@@ -1,4 +1,4 @@
-"""Of which sources a reviewer may know, and which of their documents he may name."""
+"""Of which sources a reviewer may know, what was made of what he may read, and which documents he may name."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from sqlmodel import Session
 from gateway.explain import document_facts
 from gateway.lookup import dated
 from indexer import catalog, serving
+from indexer.asked import Purview
 from indexer.catalog import Document, Registration
 from indexer.generation import read_inventory
 from indexer.home import Home
@@ -22,20 +23,39 @@ from policies.purge import is_entombed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """The sources that a reviewer may review, and what he may read of them: None is all, of who is at the machine."""
+
+    sources: Mapping[SourceName, Source]
+    classes: Purview | None
+
+    def covers(self, purview: Purview) -> bool:
+        """Whether he may read all that an answer was made of. Of what nobody knows, or that is there no more, no.
+
+        What an answer says, and the terms of its question that no passage held, tell what its asker could read.
+        """
+        if self.classes is None:
+            return True
+        held = self.classes
+        return bool(purview) and all(bool(of) and of <= held.get(name, frozenset()) for name, of in purview.items())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sight:
-    """Decides as retrieval does: whoever may search something of a source, for some purpose, may review it."""
+    """Decides as retrieval does: whoever may search something of a source, for some purpose, may review that much."""
 
     home: Home
     keyring: Keyring
     node: Node
 
-    def sources(self, session: Session, caller: Caller | None, now: datetime) -> Mapping[SourceName, Source]:
-        """The sources that a caller may review; all of them for None, who is at the machine."""
-        return {
-            registered.name: parse(registered.manifest, path="catalog")
-            for registered in catalog.registrations(session)
-            if caller is None or self._may_review(session, registered, caller, now)
-        }
+    def view(self, session: Session, caller: Caller | None, now: datetime) -> View:
+        """What a caller may review; everything for None, who is at the machine."""
+        every = {one.name: parse(one.manifest, path="catalog") for one in catalog.registrations(session)}
+        if caller is None:
+            return View(sources=every, classes=None)
+        read = {one.name: self._readable(session, one, caller, now) for one in catalog.registrations(session)}
+        classes = {name: found for name, found in read.items() if found}
+        return View(sources={name: every[name] for name in classes}, classes=classes)
 
     def document(
         self, session: Session, source: Source, caller: Caller | None, named: str, now: datetime
@@ -49,16 +69,20 @@ class Sight:
             return None
         return found.id if caller is None or self._may_read(session, registered, caller, found, now) else None
 
-    def _may_review(self, session: Session, registered: Registration, caller: Caller, now: datetime) -> bool:
+    def _readable(
+        self, session: Session, registered: Registration, caller: Caller, now: datetime
+    ) -> frozenset[ClassId]:
         source, classes = parse(registered.manifest, path="catalog"), dict(self._classes(registered))
-        granted = any(
-            isinstance(decision, Permit)
+        if serving.unseen(session, self.keyring.database, source.name) is None:
+            return frozenset()
+        return frozenset(
+            class_id
             for purpose in caller.purposes
-            for decision in permits(
+            for class_id, decision in permits(
                 caller=caller, purpose=purpose, source=source, classes=classes, node=self.node, now=now
-            ).values()
+            ).items()
+            if isinstance(decision, Permit)
         )
-        return granted and serving.unseen(session, self.keyring.database, source.name) is not None
 
     def _classes(self, registered: Registration) -> Iterator[tuple[ClassId, Access]]:
         if registered.generation is None or registered.generation_digest is None:

@@ -1,7 +1,7 @@
 """A gateway and a desk over a real catalog, with callers that have keys and whatever roles."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -13,14 +13,21 @@ from starlette.testclient import TestClient
 
 from gateway import keys
 from gateway.app import create_app
+from gateway.identity import Identity
 from gateway.keys import KeyGrant
+from gateway.settings import TrustedIssuer
+from gateway.tokens import Tokens
+from indexer import labels
+from indexer.labels import Labelled
 from indexer.tables import AskedRow, HandoffRow, LabelRow
 from policies.manifest import Source
-from policies.model import Role
+from policies.model import Role, SourceName
 from tests.gateway.operating import FakeJobs, desk_over
 from tests.gateway.test_retrieval import FILES, PURPOSE, retrieval
 from tests.indexer.workbench import Bench
 
+HR = SourceName("hr-handbook")
+UNKNOWN = "f" * 24
 QUERY = "annual leave days of zed7@example.org and zebras"
 KEPT = ("guardrail: {max_risk: 0.05}", "guardrail: {max_risk: 0.05, review_share: 0, keep_query: on}")
 REVIEWED = ("guardrail: {max_risk: 0.05}", "guardrail: {max_risk: 0.05, review_share: 1}")
@@ -92,11 +99,12 @@ def fill(bench: Bench, *swaps: tuple[str, str]) -> Source:
 
 
 @contextmanager
-def house_over(bench: Bench, *, first_request: int = 1) -> Iterator[House]:
+def house_over(bench: Bench, *, first_request: int = 1, issuers: Sequence[TrustedIssuer] = ()) -> Iterator[House]:
     """A house with `ann`, and two reviewers, `rita` and `rolf`, of her own group, and `mo` of another."""
+    identity = Identity(reading=bench.database.reading, tokens=Tokens(issuers, fetch=lambda _: b""))
     numbers = itertools.count(first_request)
     app = create_app(
-        retrieval(bench),
+        replace(retrieval(bench), identity=identity),
         desk_over(bench, FakeJobs(database=bench.database, clock=bench.clock)),
         new_request_id=lambda: f"{next(numbers):024x}",
         retrieve_threads=1,
@@ -108,3 +116,19 @@ def house_over(bench: Bench, *, first_request: int = 1) -> Iterator[House]:
         for name, group in (("rita", "staff"), ("rolf", "staff"), ("mo", "temps")):
             house.person(name, group, roles=frozenset({Role.REVIEWER}))
         yield house
+
+
+def labelled(house: House) -> tuple[Labelled, ...]:
+    with house.bench.database.reading() as session:
+        return labels.labelled(session, HR)
+
+
+def waiting(house: House, name: str = "rita") -> Any:  # noqa: ANN401 - JSON
+    (one,) = house.handoffs(name)
+    return one
+
+
+def problem(response: Any) -> tuple[int, str]:  # noqa: ANN401 - as above
+    body = response.json()
+    assert body["status"] == response.status_code, body
+    return response.status_code, body["code"]

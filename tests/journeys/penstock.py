@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests import catalogs
@@ -171,16 +172,25 @@ class Server:
         body = json.dumps({"query": query, "purpose": PURPOSE} | fields)
         return self._exchange("POST", "/v1/retrieve", key, body)
 
+    def get(self, path: str, key: str) -> tuple[int, Any]:
+        return self._exchange("GET", path, key, "")
+
+    def post(self, path: str, key: str, *, once: str, **fields: object) -> tuple[int, Any]:
+        """Status and body of the answer to a change, which is made once under the key `once`."""
+        return self._exchange("POST", path, key, json.dumps(fields), {"Idempotency-Key": f'"{once}"'})
+
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while self._exchange("GET", "/readyz", "", "")[0] != HTTPStatus.OK:
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
-    def _exchange(self, method: str, path: str, key: str, body: str) -> tuple[int, Any]:
+    def _exchange(
+        self, method: str, path: str, key: str, body: str, further: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[int, Any]:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
-            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}", **further}
             connection.request(method, path, body, headers)
             response = connection.getresponse()
             return response.status, json.loads(response.read())

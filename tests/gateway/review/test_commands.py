@@ -1,5 +1,6 @@
 """What people say of answers, by commands."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,10 +12,10 @@ from gateway.review.desk import ContradictedError, OwnAnswerError
 from gateway.wiring import clock
 from indexer import labels
 from indexer.tables import AskedRow, HandoffRow
-from policies.errors import RefusedError, UnauthenticatedError
+from policies.errors import ConflictError, RefusedError, UnauthenticatedError
 from policies.model import Action, SourceName
 from tests.gateway.reviewing import KEPT, house_over
-from tests.gateway.test_governing import REFERENCE, Shell, shell
+from tests.gateway.test_governing import GROUND, REFERENCE, Shell, shell
 from tests.indexer.workbench import text
 
 __all__ = ["shell"]
@@ -103,6 +104,49 @@ def test_an_erasure_by_subject_takes_the_questions_about_that_person(shell: Shel
     (record,) = [one for one in shell.bench.audit() if one.action == Action.QUESTIONS_FORGOTTEN]
     assert '"questions":1' in record.detail
     assert "zed7" not in record.detail
+
+
+def test_where_a_hold_stands_no_question_is_forgotten_either(shell: Shell, asked: Any) -> None:  # noqa: ANN401
+    shell.must("hold", "add", "hr-handbook", "--document", "people/case.md", *REFERENCE)
+    run = ("erase", "run", "hr-handbook", "--subject", "zed7@example.org", *REFERENCE, *GROUND, "--yes")
+    assert isinstance(shell.refused(*run), ConflictError)
+    (held,) = shell.json("handoff", "list")
+    assert (held["request_id"], held["query"] is None) == (asked["request_id"], False)
+
+
+def test_a_person_who_stands_in_questions_alone_is_forgotten(shell: Shell) -> None:
+    bench = shell.bench
+    bench.clock.now = clock()
+    bench.sync(bench.apply(KEPT))
+    with house_over(bench) as house:
+        house.ask(query="the case of zed9@example.org")
+    subject = ("hr-handbook", "--subject", "zed9@example.org", *REFERENCE)
+    found = shell.run("erase", "find", *subject)
+    assert "1 kept questions mention the person" in found.stderr
+    assert "no document mentions the person" in found.stderr
+    for arguments, message in (((*GROUND,), "no terminal"), (("--ground", "because", "--yes"), "no ground")):
+        assert message in shell.refused("erase", "run", *subject, *arguments).message
+    assert shell.json("handoff", "list")[0]["query"]
+    done = shell.run("erase", "run", *subject, *GROUND, "--yes", "--json")
+    assert (done.exit_code, json.loads(done.stdout)) == (0, [])
+    assert "the words of 1 kept questions that mention the person are deleted" in done.stderr
+    told = {"reference": REFERENCE[1], "questions": 1}
+    assert shell.last() == (Action.QUESTIONS_FORGOTTEN, operator(), ["hr-handbook"], told)
+    assert shell.json("handoff", "list")[0]["query"] is None
+    assert "nothing to erase" in shell.refused("erase", "run", *subject, *GROUND, "--yes").message
+
+
+def test_who_is_at_the_machine_sees_all_and_a_person_what_it_may_read(shell: Shell) -> None:
+    bench = shell.bench
+    bench.clock.now = clock()
+    bench.origin.files["board/case.md"] = replace(text("A case", "Of the board."), modified=clock() - timedelta(days=1))
+    bench.sync(bench.apply())
+    with house_over(bench) as house:
+        house.person("bea", "staff", "board")
+        requests = [house.ask(name)["request_id"] for name in ("ann", "bea")]
+    key = shell.key_file("rita", *REVIEWER)
+    assert [held["request_id"] for held in shell.json("handoff", "list")] == requests
+    assert [held["request_id"] for held in shell.json("handoff", "list", "--key", key)] == requests[:1]
 
 
 def test_a_question_of_several_sources_waits_where_its_best_passage_is_and_is_no_label(shell: Shell) -> None:
