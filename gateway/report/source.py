@@ -52,7 +52,10 @@ def of_source(
         standing=_standing(status, why, model, source, max_risk),
         labels=(golden, feedback),
         drift=drift(
-            [point.confidence for point in model.points], asked.confidences(session, source, since), since=since
+            [point.confidence for point in model.points],
+            asked.confidences(session, source, since),
+            since=since,
+            base_rate=sum(point.sufficient for point in model.points) / len(model.points),
         ),
     )
 

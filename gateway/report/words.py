@@ -191,9 +191,15 @@ def on_drift(drift: Drift) -> str:
         return f"{drift.requests:,} requests since {since}: too few to compare, {ENOUGH} are needed."
     chance = f"{drift.chance:.2f}" if drift.chance >= 0.01 else "below 0.01"  # noqa: PLR2004 - two decimals
     differs = "They differ by more than chance" if drift.differs else "No difference beyond chance is seen"
+    share = (
+        ""
+        if drift.share is None
+        else f" About {100 * drift.share:.0f} % of what was asked since seems to have its answer here, if only the "
+        "share changed and not the questions."
+    )
     return (
         f"{drift.requests:,} requests since {since}. {differs}: the largest gap between the two distributions is "
         f"{percent(drift.distance)} (Kolmogorov–Smirnov, p {chance}), the stability index {drift.psi:.2f}. A "
         "difference says that other questions are asked or found than were labelled; that there is none does not "
-        "say that the confidence still holds."
+        f"say that the confidence still holds.{share}"
     )

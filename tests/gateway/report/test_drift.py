@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gateway.report import drift, on_drift
-from gateway.report.drift import ENOUGH
+from gateway.report.drift import ENOUGH, LABELS
 
 SINCE = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 RNG = np.random.default_rng(0)
@@ -56,3 +56,19 @@ def test_nothing_is_said_of_too_few_requests() -> None:
     assert "too few" in on_drift(few)
     assert (few.distance, few.chance, few.psi, few.differs) == (None, None, None, False)
     assert few.verdicts == {"answer": 0, "caution": ENOUGH - 1, "handoff": 0}
+
+
+def test_another_share_of_answers_is_estimated_from_enough_of_both() -> None:
+    answered = RNG.random(600) < 0.7
+    logits = RNG.normal(np.where(answered, 2.0, -2.0), 2.0)
+    asked = served((1 / (1 + np.exp(-logits))).tolist())
+    found = drift(THEN, asked, since=SINCE, base_rate=0.5)
+    assert found.share == pytest.approx(0.7, abs=0.05)
+    assert f"About {100 * found.share:.0f} % of what was asked since seems to have its answer here" in on_drift(found)
+    for none in (
+        drift(THEN, asked[: ENOUGH - 1], since=SINCE, base_rate=0.5),
+        drift(THEN[: LABELS - 1], asked, since=SINCE, base_rate=0.5),
+        drift(THEN, asked, since=SINCE, base_rate=1.0),
+    ):
+        assert none.share is None
+        assert "seems to have" not in on_drift(none)
