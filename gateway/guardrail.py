@@ -39,7 +39,7 @@ def decide(
     takes a certified value from its certified threshold on, from one source, of which a word at least was found;
     everything else carries `caution` at the most.
     """
-    if confidence.value is None:
+    if confidence.value is None or not 0 <= confidence.value <= 1:
         return Verdict.HANDOFF, (Cause.UNCALIBRATED,)
     causes = [cause for status, cause in _OF_STATUS.items() if status is confidence.status]
     if several_sources:
@@ -48,11 +48,12 @@ def decide(
         causes.append(Cause.TERMS_UNMATCHED)
     if thresholds is None:
         return Verdict.HANDOFF, (Cause.NO_THRESHOLD, *causes)
-    if confidence.value < thresholds.caution:
+    # What must hold is asked, not what must not: a number that is none reaches no threshold.
+    if not confidence.value >= thresholds.caution:
         return Verdict.HANDOFF, (Cause.BELOW_THRESHOLD, *causes)
     if causes:
         return Verdict.CAUTION, tuple(causes)
-    if thresholds.answer is None or confidence.value < thresholds.answer:
+    if thresholds.answer is None or not confidence.value >= thresholds.answer:
         return Verdict.CAUTION, (Cause.BELOW_CERTIFIED,)
     return Verdict.ANSWER, ()
 

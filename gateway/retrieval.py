@@ -167,7 +167,9 @@ class Retrieval:
                     opened.append(found)
                 else:
                     denials[name] = found
-            looked = [self._look(session, caller, source, question, request.k) for source in opened]
+            looked = [
+                self._look(session, caller, source, question, request.k, purpose=request.purpose) for source in opened
+            ]
             best = _pooled(looked, request.k)
             if not best:
                 return _Outcome(answer=NOTHING_VISIBLE, denials=denials, lead=None)
@@ -180,7 +182,7 @@ class Retrieval:
             opened=first.opened,
             evidence=first.found.evidence,
             features=first.features or _features(first.opened, first.found, read) if alone else None,
-            purview={one.opened.source.name: frozenset(one.opened.classes()) for one in speaking},
+            purview={one.opened.source.name: frozenset(one.opened.classes()) for one in heard},
             wording=question.wordings[first.opened.source.name],
         )
         passages = tuple(_citation(opened, hit, read[hit]) for opened, hit in best)
@@ -203,7 +205,9 @@ class Retrieval:
                 return Reason.INDEX_UNAVAILABLE
             raise
 
-    def _look(self, session: Session, caller: Caller, opened: Opened, question: Question, k: int) -> _Looked:
+    def _look(
+        self, session: Session, caller: Caller, opened: Opened, question: Question, k: int, *, purpose: str
+    ) -> _Looked:
         found = self.lookup.look(opened, question, k=k)
         spoken = _speaking(session, opened, caller)
         if spoken is None or k < spoken.model.k:
@@ -219,8 +223,8 @@ class Retrieval:
         confidence = Confidence(
             value=model.probability(row), status=status, calibration=model.id, missing_labels=model.missing_labels()
         )
-        # Thresholds placed for a higher risk than the source now bears say nothing.
-        thresholds = model.thresholds() if opened.source.policy.guardrail.max_risk >= model.max_risk else None
+        bears = opened.source.policy.guardrail
+        thresholds = model.thresholds(max_risk=bears.max_risk, delta=bears.delta, purpose=purpose)
         return _Looked(
             opened=opened, found=found, read=read, features=row, confidence=confidence, thresholds=thresholds
         )

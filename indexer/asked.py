@@ -30,7 +30,7 @@ _ASKED = SQLModel.metadata.tables[str(AskedRow.__tablename__)]
 # Every retrieval writes one.
 _INSERT = insert(_ASKED)
 _CONFIDENCES = (
-    select(_ASKED.c.confidence, _ASKED.c.verdict)
+    select(_ASKED.c.id, _ASKED.c.again, _ASKED.c.confidence, _ASKED.c.verdict)
     .where(_ASKED.c.source == bindparam("source"), _ASKED.c.asked_at >= bindparam("since"))
     .where(_ASKED.c.features.is_not(None), _ASKED.c.confidence.is_not(None))
     .order_by(_ASKED.c.asked_at, _ASKED.c.id)
@@ -85,9 +85,13 @@ def find(session: Session, request: str) -> Asked | None:
 
 
 def confidences(session: Session, source: SourceName, since: datetime) -> tuple[tuple[float, str], ...]:
-    """Confidence and verdict of each question since then that this source alone answered, the oldest first."""
+    """Confidence and verdict of each question since then that this source alone answered, the oldest first.
+
+    One that was sent again counts once.
+    """
     given = {"source": source, "since": since.isoformat()}
-    return tuple((row.confidence, row.verdict) for row in session.connection().execute(_CONFIDENCES, given))
+    rows = session.connection().execute(_CONFIDENCES, given)
+    return tuple({row.again or row.id: (row.confidence, row.verdict) for row in rows}.values())
 
 
 def kept_from(period: Period, now: datetime) -> datetime:

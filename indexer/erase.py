@@ -289,9 +289,8 @@ def _tombstone(workshop: Workshop, source: Source, purge_id: str, task: _Task, *
         objects=(source.name, purge_id, *task.versions),
         policy_hash=source.policy_hash,
     )
-    stale = ConflictError(
-        f"Documents of {source.name!r} were purged in between.", mend=f"Sync again: penstock sync {source.name}"
-    )
+    mend = f"Sync again: penstock sync {source.name}"
+    stale = ConflictError(f"Documents of {source.name!r} were purged in between.", mend=mend)
     with workshop.database.writing() as session:
         # Under the lock that placing an order takes: what was placed since the plan is seen here.
         _check_unprotected(workshop, source, task, session)

@@ -74,7 +74,9 @@ def queue(session: Session, keyring: Keyring, asked: Asked, kind: HandoffKind) -
     """Have a person look at an answer. Where the request is one sent again, what waits for it already is kept."""
     if asked.again is not None:
         before = select(_HANDOFF.c.id).join(_ASKED, _ASKED.c.id == _HANDOFF.c.request)
-        if session.connection().execute(before.where(_ASKED.c.again == asked.again)).first() is not None:
+        # One drawn for review is no hand-off, and ends without anybody who answers.
+        before = before.where(_ASKED.c.again == asked.again, _HANDOFF.c.kind == kind.value)
+        if session.connection().execute(before).first() is not None:
             return
     _insert(session, keyring, asked, kind)
 

@@ -25,7 +25,8 @@ _LABELLED = (
     select(_LABEL, _ASKED, _HANDOFF.c.kind.label("queued_as"))
     .join(_ASKED, _ASKED.c.id == _LABEL.c.request)
     .outerjoin(_HANDOFF, _HANDOFF.c.request == _LABEL.c.request)
-    .where(_ASKED.c.source == bindparam("source"), _ASKED.c.features.is_not(None))
+    .where(_ASKED.c.source == bindparam("source"), _ASKED.c.asked_at >= bindparam("since"))
+    .where(_ASKED.c.features.is_not(None))
     .order_by(_ASKED.c.asked_at, _LABEL.c.request, _LABEL.c.resolves, _LABEL.c.labelled_at, _LABEL.c.by)
 )
 
@@ -65,12 +66,13 @@ class Labelled:
     labelled_at: datetime
 
 
-def labelled(session: Session, source: SourceName) -> tuple[Labelled, ...]:
-    """The labelled questions that this source alone answered, the one asked first first, each once.
+def labelled(session: Session, source: SourceName, *, since: datetime) -> tuple[Labelled, ...]:
+    """The labelled questions that this source alone answered since an instant, the one asked first first, each once.
 
-    The latest label counts, a resolution before all others. What contradicts itself counts as none.
+    Of what is older nothing may be told, deleted or not: see `asked.kept_from`. The latest label counts, a resolution
+    before all others. What contradicts itself counts as none.
     """
-    rows = session.connection().execute(_LABELLED, {"source": source})
+    rows = session.connection().execute(_LABELLED, {"source": source, "since": since.isoformat()})
     found = (_settled(list(group)) for _, group in groupby(rows, key=lambda row: row.request))
     return tuple(one for one in found if one is not None)
 

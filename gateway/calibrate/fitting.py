@@ -6,7 +6,7 @@ them. Half of enough labels are kept apart, and only they decide whether a thres
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gateway.calibrate import figures, logistic
 from gateway.calibrate.certify import certify, labels_needed, place
 from gateway.calibrate.figures import Column, Flags
-from gateway.calibrate.golden import Kept
+from gateway.calibrate.golden import Kept, alike
 from gateway.confidence import FEATURES, MIN_LABELS, SCHEMA, SIGNS, STRAIGHT, Linear, Makers, Model, Point, features
 from gateway.lookup import Lookup, Opened, Question
 from indexer.database import Database
@@ -38,6 +38,8 @@ FOLDS = 5
 MOST_WEIGHT = 10.0
 """Chosen: a label stands for itself alone or, flagged at the usual share of 2 %, for 50; a few of those would outvote
 200 golden questions."""
+NEAR = 0.02
+"""Chosen: features that lie so close in every one are taken for those of one question, asked of a changed index."""
 INTERCEPT_SD, SLOPE_SD, FREE_SD = 3.0, 0.5, 0.25
 """How far a source is believed to lie from the shipped model, in logits of standardised features. Chosen: see
 `tests.evidence.confidence.tune`."""
@@ -52,13 +54,14 @@ rows the calibration error was that of chance in 11 of 12 halves, in 7 without i
 class Observation:
     """What one question gave: its features, and whether what was returned holds the answer.
 
-    Questions of one `group` ask for the same, so that a model fitted on one knows the other. `gone` says that a label
-    names documents of which none can be seen.
+    `question` is its words as they were redacted. Questions of one `group` ask for the same document, so that a model
+    tested on one should not be fitted on the other. `gone` says that a label names documents of which none can be seen.
     """
 
     features: tuple[float, ...]
     sufficient: bool
     answerable: bool
+    question: str
     group: str
     gone: bool = False
 
@@ -72,6 +75,7 @@ class Binding:
     classes: tuple[str, ...]
     makers: Makers
     k: int
+    purpose: str
     population: str
     max_risk: float
     delta: float
@@ -93,7 +97,8 @@ def observe(
     readable = opened.readable()
     languages = opened.generation.inventory.languages
     for question in questions:
-        found = lookup.look(opened, Question(text=question.query), k=READ)
+        asked = Question(text=question.query)
+        found = lookup.look(opened, asked, k=READ)
         named = frozenset(question.documents)
         # A session each: a purge must not wait for the last of them.
         with database.reading() as session:
@@ -104,6 +109,7 @@ def observe(
                 sufficient=any(hit.document in named for hit in found.hits),
                 answerable=bool(named & readable),
                 gone=bool(named) and not named & readable,
+                question=asked.wordings[opened.source.name],
                 group=min(named, default=question.query),
             )
         )
@@ -131,19 +137,21 @@ def fit(
     rows = np.array([observation.features for observation in observations], dtype=np.float64)
     sufficient = np.array([observation.sufficient for observation in observations], dtype=bool)
     _check_enough(len(sufficient), int(sufficient.sum()))
-    draws = np.array([_draw(observation) for observation in observations])
-    # A question stays on its side when others are added: none that was fitted on ever certifies.
+    # A question stays on its side when others are added: none that was fitted on ever certifies. Each is drawn by
+    # itself, for that is what the certificate counts: of few documents, all those of one would fall on one side.
+    draws = np.array([_draw(alike(observation.question)) for observation in observations])
     kept = draws < KEPT if len(sufficient) >= CERTIFYING else np.zeros(len(sufficient), dtype=bool)
-    given = _usable(feedback, {observation.features for observation in observations})
+    given = _usable(feedback, rows)
     beside = _Beside.of(given)
     linear = beside.fit(rows[~kept], sufficient[~kept], start)
-    tested = _out_of_fold(rows, sufficient, draws, kept, start, beside)
+    groups = np.array([_draw(observation.group) for observation in observations])
+    tested = _out_of_fold(rows, sufficient, groups, kept, start, beside)
     predicted = np.where(kept, probabilities(linear, rows), tested)
     risk, delta = binding.max_risk, binding.delta
     fitted_on = (predicted[~kept], sufficient[~kept])
     grid = place(*fitted_on, max_risk=risk, delta=delta, trials=int(kept.sum()))
     certificate = certify(grid, predicted[kept], sufficient[kept], max_risk=risk, delta=delta)
-    threshold = _threshold(*fitted_on, binding.max_risk)
+    threshold = _threshold(predicted, sufficient, binding.max_risk)
     if certificate is not None:
         threshold = min(certificate.threshold, certificate.threshold if threshold is None else threshold)
     return Model(
@@ -164,6 +172,7 @@ def fit(
         gone=sum(observation.gone for observation in observations),
         feedback=len(given),
         feedback_unanswerable=sum(not label.answerable for label in given),
+        purpose=binding.purpose,
         population=binding.population,
         figures=_figures(predicted, sufficient, threshold),
         points=_points(predicted, sufficient, kept),
@@ -195,8 +204,13 @@ class _Beside:
         )
 
 
-def _usable(feedback: Sequence[Labelled], asked: Collection[tuple[float, ...]]) -> tuple[Labelled, ...]:
-    return tuple(label for label in feedback if label.schema == SCHEMA and label.features not in asked)
+def _usable(feedback: Sequence[Labelled], asked: NDArray[np.float64]) -> tuple[Labelled, ...]:
+    """Those that are of no observation: what certifies must not be fitted on, asked earlier and labelled either."""
+    return tuple(
+        label
+        for label in feedback
+        if label.schema == SCHEMA and np.abs(asked - np.array(label.features)).max(axis=1).min() > NEAR
+    )
 
 
 def linear_fit(rows: NDArray[np.float64], sufficient: Flags, start: Linear, *, weights: Column | None = None) -> Linear:
@@ -252,18 +266,18 @@ def _sides(logits: Column) -> NDArray[np.float64]:
     return np.column_stack([-np.logaddexp(0.0, -logits), np.logaddexp(0.0, logits)])
 
 
-def _draw(observation: Observation) -> float:
-    """A number from 0 to 1 that a question has for ever, and all of its group."""
-    digest = hashlib.sha256(observation.group.encode("utf-8", "surrogatepass")).digest()
+def _draw(text: str) -> float:
+    """A number from 0 to 1 that a text has for ever."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _out_of_fold(
-    rows: NDArray[np.float64], sufficient: Flags, draws: Column, kept: Flags, start: Linear, beside: _Beside
+    rows: NDArray[np.float64], sufficient: Flags, groups: Column, kept: Flags, start: Linear, beside: _Beside
 ) -> Column:
     """The confidence of each row that is not kept, by a model that was fitted on none of its group."""
     predicted = np.zeros(len(sufficient))
-    folds = (draws * 2 * FOLDS).astype(int) % FOLDS
+    folds = (groups * FOLDS).astype(int)
     for fold in range(FOLDS):
         train, test = (folds != fold) & ~kept, (folds == fold) & ~kept
         predicted[test] = probabilities(beside.fit(rows[train], sufficient[train], start), rows[test])

@@ -1,6 +1,7 @@
 """Golden questions: questions of people, with the documents that answer them."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,9 +13,10 @@ from indexer import catalog
 from indexer.keyring import Keyring
 from indexer.seal import seal, unseal
 from indexer.tables import DocumentState
-from policies.errors import RefusedError
+from policies.errors import IntegrityError, RefusedError
 from policies.model import Caller, DocumentId, SourceName
 
+_WORDS = re.compile(r"\w+")
 SCOPES_KEPT = 500
 """Chosen: five days of a sync every 15 minutes that each changes something."""
 
@@ -60,6 +62,11 @@ class Questions:
         groups = ", ".join(self.groups) or "no group"
         return f"{len(self.asked)} questions, as {groups} in {self.region}, for {self.purpose}"
 
+    def worded(self, wordings: Sequence[str]) -> Self:
+        """They, in these words, one for each: as they were redacted, so that no name is kept that redaction finds."""
+        asked = zip(self.asked, wordings, strict=True)
+        return replace(self, asked=tuple(replace(one, query=wording) for one, wording in asked))
+
     def after(self, scope: str) -> Self:
         """They, asked once more where this is seen."""
         return replace(self, scopes=(*(seen for seen in self.scopes if seen != scope), scope)[-SCOPES_KEPT:])
@@ -75,10 +82,17 @@ class Questions:
         Raises:
             IntegrityError: it does not open, or is of another version.
         """
-        plain = json.loads(unseal(keyring.golden_key(source), sealed, place=_place(source)))
-        lists = {name: tuple(plain[name]) for name in ("groups", "scopes")}
-        asked = tuple(Kept(query=one["query"], documents=tuple(one["documents"])) for one in plain["asked"])
-        return cls(**plain | lists | {"asked": asked})
+        opened = unseal(keyring.golden_key(source), sealed, place=_place(source))
+        try:
+            plain = json.loads(opened)
+            lists = {name: tuple(plain[name]) for name in ("groups", "scopes")}
+            asked = tuple(Kept(query=one["query"], documents=tuple(one["documents"])) for one in plain["asked"])
+            return cls(**plain | lists | {"asked": asked})
+        except (ValueError, KeyError, TypeError) as error:
+            raise IntegrityError(
+                f"The golden questions of {str(source)!r} are of another version of Penstock.",
+                mend=f"Run: penstock calibrate {source} GOLDEN.jsonl",
+            ) from error
 
 
 def keep(keyring: Keyring, source: SourceName, questions: Sequence[Golden]) -> tuple[Kept, ...]:
@@ -95,7 +109,7 @@ def keep(keyring: Keyring, source: SourceName, questions: Sequence[Golden]) -> t
 def read_golden(path: Path, source: SourceName) -> tuple[Golden, ...]:
     """The questions of a JSON-lines file that are for this source: {"source", "query", "documents": [origin ids]}.
 
-    One that is asked twice, but for capitals and spaces, counts once.
+    One that is asked twice, but for capitals, spaces and punctuation, counts once.
 
     Raises:
         RefusedError: the file cannot be read, a line is not such a question, none is for this source, or two lines say
@@ -112,7 +126,7 @@ def read_golden(path: Path, source: SourceName) -> tuple[Golden, ...]:
         if golden is None or named != source:
             others += golden is not None
             continue
-        first, known = found.setdefault(" ".join(golden.query.casefold().split()), (number, golden))
+        first, known = found.setdefault(alike(golden.query), (number, golden))
         if set(known.documents) != set(golden.documents):
             raise RefusedError(
                 f"{path!s}:{number}: the question of line {first} is asked again, with other documents.",
@@ -124,6 +138,11 @@ def read_golden(path: Path, source: SourceName) -> tuple[Golden, ...]:
             mend='Each line names its source: {"source": "' + source + '", "query": "…", "documents": ["…"]}',
         )
     return tuple(golden for _, golden in found.values())
+
+
+def alike(query: str) -> str:
+    """The words of a question, the same for two that differ in capitals, spaces and punctuation alone."""
+    return " ".join(_WORDS.findall(query.casefold())) or query
 
 
 def check_documents(session: Session, keyring: Keyring, source: SourceName, questions: Sequence[Golden]) -> None:

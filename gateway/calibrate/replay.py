@@ -21,6 +21,7 @@ from gateway.calibrate.golden import SCOPES_KEPT, Questions
 from gateway.confidence import Audience, Makers, Model, loaded, shipped
 from gateway.lookup import Lookup, Opened, QueryError, Unseen
 from indexer import calibrations, catalog, labels, serving
+from indexer.asked import kept_from
 from indexer.calibrations import Again, Basis, Stored
 from indexer.catalog import Registration
 from indexer.database import Database
@@ -90,7 +91,13 @@ class _View:
     feedback: tuple[Labelled, ...]
 
     def is_of(self, model: Model) -> bool:
-        return (self.opened.scope(), self.makers) == (model.scope, model.makers)
+        bears, held = self.opened.source.policy.guardrail, model.certificate
+        return (self.opened.scope(), self.makers, bears.max_risk, held.delta if held else bears.delta) == (
+            model.scope,
+            model.makers,
+            model.max_risk,
+            bears.delta,
+        )
 
     def audience(self) -> Audience:
         return Audience.of(self.questions.groups, self.opened.source)
@@ -186,7 +193,9 @@ class Replay:
                 opened=opened,
                 questions=questions,
                 makers=lookup.makers(opened.source),
-                feedback=feedback_on(session, opened, questions, until=datetime.fromisoformat(before.created)),
+                feedback=feedback_on(
+                    session, opened, questions, now=self.clock(), until=datetime.fromisoformat(before.created)
+                ),
             )
 
     def _fitted(self, database: Database, view: _View) -> Model:
@@ -234,14 +243,15 @@ def opened_for(
 
 
 def feedback_on(
-    session: Session, opened: Opened, questions: Questions, *, until: datetime | None = None
+    session: Session, opened: Opened, questions: Questions, *, now: datetime, until: datetime | None = None
 ) -> tuple[Labelled, ...]:
     """What people said of their own questions where they saw what these were asked of, or are now.
 
     What others saw may not enter a model: it would tell of it. `until` leaves out what was said later.
     """
+    source = opened.source
     scopes = {*questions.scopes, *(() if until else (opened.scope(),))}
-    told = labels.labelled(session, opened.source.name)
+    told = labels.labelled(session, source.name, since=kept_from(source.policy.retention.period, now))
     return tuple(one for one in told if one.scope in scopes and (until is None or one.labelled_at <= until))
 
 
@@ -254,6 +264,7 @@ def binding_of(opened: Opened, questions: Questions, made_by: Makers) -> Binding
         classes=opened.classes(),
         makers=made_by,
         k=READ,
+        purpose=questions.purpose,
         population=questions.population(),
         max_risk=guardrail.max_risk,
         delta=guardrail.delta,

@@ -82,7 +82,7 @@ def calibrate(
             searched = fitting.opened_for(lookup, session, catalog.require(session, name), questions, clock())
             if not isinstance(searched, Opened):
                 raise _refusal(searched)
-            feedback = fitting.feedback_on(session, searched, questions)
+            feedback = fitting.feedback_on(session, searched, questions, now=clock())
         try:
             with _progress(len(questions.asked)) as progress:
                 observations = fitting.observe(lookup, opened.database, searched, questions.asked, progress=progress)
@@ -94,7 +94,9 @@ def calibrate(
             model=model,
             extent=extent(searched.generation, searched.visible),
             audience=fitting.Audience.of(questions.groups, searched.source),
-            golden=questions.after(searched.scope()).seal(opened.keyring, name),
+            golden=questions.worded([one.question for one in observations])
+            .after(searched.scope())
+            .seal(opened.keyring, name),
         )
         again = golden is None
         head = fitting.put_in_force(

@@ -58,17 +58,20 @@ def _told(home: Path | None, source: SourceName) -> "Report":
     from gateway.report import of_source
     from gateway.wiring import clock
     from indexer import catalog
+    from indexer.asked import kept_from
 
     with installation(home) as opened, opened.database.reading() as session:
         registered = catalog.require(session, source)
         standing = confidence_of(opened, session, registered)
+        policy, now = described(registered).policy, clock()
         return of_source(
             session,
             source,
             status=ConfidenceStatus(standing.status),
             why=standing.why,
-            max_risk=described(registered).policy.guardrail.max_risk,
-            made=clock(),
+            max_risk=policy.guardrail.max_risk,
+            made=now,
+            kept_since=kept_from(policy.retention.period, now),
         )
 
 

@@ -36,9 +36,15 @@ class Linear:
     bend: tuple[float, float, float] = STRAIGHT
 
     def probability(self, features: Sequence[float]) -> float:
-        """The confidence for one query's features, 0 to 1."""
+        """The confidence for one query's features, 0 to 1.
+
+        Raises:
+            IntegrityError: a feature is no finite number.
+        """
         terms = zip(features, self.mean, self.scale, self.coefficients, strict=True)
         logit = self.intercept + sum((value - mean) / scale * weight for value, mean, scale, weight in terms)
+        if not math.isfinite(logit):
+            raise IntegrityError("A confidence cannot be computed.", mend="Run: penstock calibrate SOURCE GOLDEN.jsonl")
         logit = max(-30.0, min(30.0, logit))
         offset, below, above = self.bend
         bent = offset - below * math.log1p(math.exp(-logit)) + above * math.log1p(math.exp(logit))
@@ -93,7 +99,7 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """The confidence of one source, bound to what it was fitted on.
+    """The confidence of one source, bound to what it was fitted on and to the `purpose` its questions were asked for.
 
     `scope` names the documents its questions were asked of, in these visibility `classes`; `makers` made their index;
     `k` is how many passages were returned: of fewer it knows nothing.
@@ -124,12 +130,13 @@ class Model:
     gone: int
     feedback: int
     feedback_unanswerable: int
+    purpose: str
     population: str
     figures: Mapping[str, float]
     points: tuple[Point, ...]
 
     def probability(self, features: Sequence[float]) -> float:
-        """The confidence for one query's features, 0 to 1."""
+        """As of `Linear`."""
         return self.linear.probability(features)
 
     @property
@@ -151,12 +158,17 @@ class Model:
         labels, unanswerable = self.labels + self.feedback, self.unanswerable + self.feedback_unanswerable
         return max(0, MIN_LABELS - labels, MIN_UNANSWERABLE - unanswerable)
 
-    def thresholds(self) -> Thresholds | None:
-        """From which confidence on what is given; None where every answer is a hand-off."""
-        if self.threshold is None:
+    def thresholds(self, *, max_risk: float, delta: float, purpose: str) -> Thresholds | None:
+        """From which confidence on what is given to questions for a purpose; None where each of them is a hand-off.
+
+        `max_risk` and `delta` are what the source bears now. Thresholds placed for a higher risk say nothing, and neither
+        does a certificate that may be wrong more often, or that is of questions for another purpose.
+        """
+        if self.threshold is None or max_risk < self.max_risk:
             return None
-        certified = None if self.certificate is None else self.certificate.threshold
-        return Thresholds(caution=self.threshold, answer=certified)
+        held = self.certificate
+        stands = held is not None and held.delta <= delta and purpose == self.purpose
+        return Thresholds(caution=self.threshold, answer=held.threshold if held is not None and stands else None)
 
     def dump(self) -> str:
         """As JSON."""
@@ -170,7 +182,7 @@ class Model:
             IntegrityError: it is not such a model.
         """
         try:
-            plain = json.loads(content)
+            plain = json.loads(content, parse_constant=_no_number)
             if plain["schema"] != SCHEMA:
                 raise _of_another_version(plain["source"])
             held = plain["certificate"]
@@ -180,7 +192,7 @@ class Model:
                     "classes": tuple(plain["classes"]),
                     "makers": Makers(**plain["makers"]),
                     "linear": _linear(plain["linear"]),
-                    "certificate": None if held is None else Certificate(**held),
+                    "certificate": None if held is None else _certificate(held, plain),
                     "points": tuple(Point(**point) for point in plain["points"]),
                 }
             )
@@ -207,7 +219,7 @@ def load_linear(path: Path) -> Linear:
         IntegrityError: the file is damaged, or of other features.
     """
     try:
-        plain = json.loads(path.read_text("utf-8"))
+        plain = json.loads(path.read_text("utf-8"), parse_constant=_no_number)
         if plain["features"] == list(FEATURES):
             return _linear(plain["model"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -223,6 +235,19 @@ def _linear(plain: dict[str, Any]) -> Linear:
     if [len(row) for row in rows.values()] != [len(FEATURES)] * 3 + [3] or not all(scale > 0 for scale in linear.scale):
         raise ValueError("It is not a model of these features.")
     return linear
+
+
+def _certificate(held: dict[str, Any], plain: dict[str, Any]) -> Certificate:
+    found = Certificate(**held)
+    counted = 0 <= found.wrong <= found.served <= found.labels and found.served > 0
+    placed = 0 <= plain["threshold"] <= found.threshold <= 1 and found.max_risk == plain["max_risk"]
+    if not counted or not placed or not 0 < found.delta < 1:
+        raise ValueError("It is no certificate of this model.")
+    return found
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number.")
 
 
 def _of_another_version(source: str) -> IntegrityError:

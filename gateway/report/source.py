@@ -21,16 +21,17 @@ def of_source(
     why: tuple[str, ...],
     max_risk: float,
     made: datetime,
+    kept_since: datetime,
 ) -> Report:
     """What is known of a source's confidence. `status` is what it has now, `why` what made it stale or unreadable.
 
-    `max_risk` is what its manifest allows.
+    `max_risk` is what its manifest allows, `kept_since` the instant since which answered questions are kept.
 
     Raises:
         IntegrityError: its stored model cannot be read.
     """
     stored, since = calibrations.latest(session, source), calibrations.made_at(session, source)
-    feedback = _feedback(session, source)
+    feedback = _feedback(session, source, kept_since)
     if status is ConfidenceStatus.UNCALIBRATED or stored is None or since is None:
         return _uncalibrated(source, feedback, why, max_risk=max_risk, made=made)
     model = Model.load(stored)
@@ -84,8 +85,8 @@ def _standing(
     return Standing(status=status, meaning=words.MEANINGS[status], why=why, missing=lacking)
 
 
-def _feedback(session: Session, source: SourceName) -> Labels:
+def _feedback(session: Session, source: SourceName, since: datetime) -> Labels:
     """What people said of answers of this source, a question once; of contradictions only what was resolved."""
-    told = labels.labelled(session, source)
+    told = labels.labelled(session, source, since=since)
     answerable = sum(one.answerable for one in told)
     return Labels(origin="feedback", answerable=answerable, unanswerable=len(told) - answerable)

@@ -194,12 +194,21 @@ def _model(rng: np.random.Generator, made_by: Makers) -> Any:  # noqa: ANN401
             features=tuple(rng.random(len(FEATURES)).tolist()),
             sufficient=bool(index % 2),
             answerable=True,
+            question=str(index),
             group=str(index),
         )
         for index in range(200)
     ]
     binding = Binding(
-        source=SOURCE, scope="", classes=(), makers=made_by, k=READ, population="none", max_risk=0.6, delta=0.1
+        source=SOURCE,
+        scope="",
+        classes=(),
+        makers=made_by,
+        k=READ,
+        purpose="",
+        population="none",
+        max_risk=0.6,
+        delta=0.1,
     )
     return fit(observations, binding, shipped(), calibration="bench")
 

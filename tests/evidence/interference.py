@@ -153,6 +153,7 @@ class Twin:
                 gone=0,
                 feedback=0,
                 feedback_unanswerable=0,
+                purpose=PURPOSE,
                 population="ann",
                 figures={},
                 points=(),

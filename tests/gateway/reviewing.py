@@ -17,7 +17,7 @@ from gateway.identity import Identity
 from gateway.keys import KeyGrant
 from gateway.settings import TrustedIssuer
 from gateway.tokens import Tokens
-from indexer import labels
+from indexer import asked, labels
 from indexer.labels import Labelled
 from indexer.tables import AskedRow, HandoffRow, LabelRow
 from policies.manifest import Source
@@ -120,7 +120,7 @@ def house_over(bench: Bench, *, first_request: int = 1, issuers: Sequence[Truste
 
 def labelled(house: House) -> tuple[Labelled, ...]:
     with house.bench.database.reading() as session:
-        return labels.labelled(session, HR)
+        return labels.labelled(session, HR, since=house.bench.clock() - asked.KEPT)
 
 
 def waiting(house: House, name: str = "rita") -> Any:  # noqa: ANN401 - JSON

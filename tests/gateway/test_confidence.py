@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -47,6 +48,7 @@ MODEL = Model(
     gone=0,
     feedback=0,
     feedback_unanswerable=0,
+    purpose="support",
     population="golden",
     figures={"auroc": 0.9},
     points=(),
@@ -213,9 +215,15 @@ def test_labels_make_a_model_calibrated_and_a_certificate_certified(
 
 
 def test_thresholds_are_those_of_caution_and_of_the_certificate() -> None:
-    assert replace(MODEL, threshold=None).thresholds() is None
-    assert MODEL.thresholds() == Thresholds(caution=0.5, answer=None)
-    assert replace(MODEL, certificate=CERTIFICATE).thresholds() == Thresholds(caution=0.5, answer=0.8)
+    certified = replace(MODEL, certificate=CERTIFICATE)
+    risk, delta, purpose = MODEL.max_risk, CERTIFICATE.delta, MODEL.purpose
+    served = Thresholds(caution=0.5, answer=0.8)
+    assert replace(MODEL, threshold=None).thresholds(max_risk=risk, delta=delta, purpose=purpose) is None
+    assert MODEL.thresholds(max_risk=risk, delta=delta, purpose=purpose) == replace(served, answer=None)
+    assert certified.thresholds(max_risk=risk, delta=delta, purpose=purpose) == served
+    assert certified.thresholds(max_risk=risk / 2, delta=delta, purpose=purpose) is None
+    assert certified.thresholds(max_risk=risk, delta=delta / 2, purpose=purpose) == replace(served, answer=None)
+    assert certified.thresholds(max_risk=risk, delta=delta, purpose="another") == replace(served, answer=None)
 
 
 def test_the_shipped_model_moves_with_each_feature_as_it_may() -> None:
@@ -253,3 +261,25 @@ def test_a_model_of_another_version_is_not_read_as_one_of_this(schema: int) -> N
 def test_what_is_no_model_is_an_integrity_error(content: str) -> None:
     with pytest.raises(IntegrityError, match="penstock calibrate"):
         Model.load(content)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_feature_that_is_no_number_gives_no_confidence(number: float) -> None:
+    with pytest.raises(IntegrityError):
+        MODEL.probability((number, *(0.0,) * (COUNT - 1)))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"certificate": replace(CERTIFICATE, served=0, wrong=0)},
+        {"certificate": replace(CERTIFICATE, wrong=CERTIFICATE.served + 1)},
+        {"certificate": replace(CERTIFICATE, threshold=0.25)},
+        {"certificate": replace(CERTIFICATE, max_risk=MODEL.max_risk * 2)},
+        {"linear": replace(LINEAR, bend=(math.nan, 1.0, 1.0))},
+        {"threshold": math.nan},
+    ],
+)
+def test_a_stored_model_that_no_fit_makes_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(IntegrityError):
+        Model.load(replace(MODEL, **{"certificate": CERTIFICATE} | changes).dump())

@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import pytest
 
@@ -26,6 +27,16 @@ def decided(
 def test_without_a_calibrated_value_a_person_takes_over(thresholds: Thresholds | None) -> None:
     found = decided(None, ConfidenceStatus.UNCALIBRATED, thresholds)
     assert found == (Verdict.HANDOFF, (Cause.UNCALIBRATED,))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -0.1, 1.1])
+def test_what_is_no_probability_is_none(value: float) -> None:
+    assert decided(value) == (Verdict.HANDOFF, (Cause.UNCALIBRATED,))
+
+
+def test_a_threshold_that_is_no_number_is_reached_by_nothing() -> None:
+    assert decided(1.0, thresholds=Thresholds(caution=math.nan, answer=0.8))[0] is Verdict.HANDOFF
+    assert decided(1.0, thresholds=Thresholds(caution=0.5, answer=math.nan))[0] is Verdict.CAUTION
 
 
 def test_without_a_threshold_a_person_takes_over_however_confident() -> None:

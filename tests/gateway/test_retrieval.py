@@ -304,6 +304,7 @@ def calibrate(bench: Bench, source: SourceName = HR, *, k: int = 5, max_risk: fl
             gone=0,
             feedback=0,
             feedback_unanswerable=0,
+            purpose=PURPOSE,
             population="test",
             figures={},
             points=(),

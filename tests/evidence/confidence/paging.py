@@ -25,8 +25,14 @@ def page_of(table: Table, start: Linear, measured: Mapping[str, Measured], *, na
         table.features.tolist(), table.sufficient.tolist(), table.kinds.tolist(), table.groups.tolist(), strict=True
     )
     observations = [
-        Observation(features=tuple(row), sufficient=sufficient, answerable=kind == "answerable", group=str(group))
-        for row, sufficient, kind, group in rows
+        Observation(
+            features=tuple(row),
+            sufficient=sufficient,
+            answerable=kind == "answerable",
+            question=str(number),
+            group=str(group),
+        )
+        for number, (row, sufficient, kind, group) in enumerate(rows)
     ]
     nobody = Makers(embedder="", analyser="", splitter="", redactor="")
     binding = Binding(
@@ -35,6 +41,7 @@ def page_of(table: Table, start: Linear, measured: Mapping[str, Measured], *, na
         classes=(),
         makers=nobody,
         k=READ,
+        purpose="",
         population=f"questions of {name}",
         max_risk=MAX_RISK,
         delta=DELTA,

@@ -24,7 +24,15 @@ from policies.model import ConfidenceStatus, SourceName
 HR = SourceName("hr")
 MAKERS = Makers(embedder="e1", analyser="a1", splitter="s1", redactor="r1")
 BINDING = Binding(
-    source=HR, scope="s1", classes=("c1", "c2"), makers=MAKERS, k=5, population="golden.jsonl", max_risk=0.1, delta=0.1
+    source=HR,
+    scope="s1",
+    classes=("c1", "c2"),
+    makers=MAKERS,
+    k=5,
+    purpose="support",
+    population="golden.jsonl",
+    max_risk=0.1,
+    delta=0.1,
 )
 COUNT = len(FEATURES)
 START = Linear(mean=(0.0,) * COUNT, scale=(1.0,) * COUNT, coefficients=(0.5,) + (0.0,) * (COUNT - 1), intercept=0.0)
@@ -43,6 +51,7 @@ def observations(total: int, *, seed: int = 0, signal: float = 2.0) -> list[Obse
                 features=tuple(values.tolist()),
                 sufficient=sufficient,
                 answerable=number % 4 != 1,
+                question=f"{seed} {number}",
                 group=f"{seed}-{number}",
             )
         )

@@ -63,6 +63,7 @@ def test_another_share_of_answers_is_estimated_from_enough_of_both() -> None:
     logits = RNG.normal(np.where(answered, 2.0, -2.0), 2.0)
     asked = served((1 / (1 + np.exp(-logits))).tolist())
     found = drift(THEN, asked, since=SINCE, base_rate=0.5)
+    assert found.share is not None
     assert found.share == pytest.approx(0.7, abs=0.05)
     assert f"About {100 * found.share:.0f} % of what was asked since seems to have its answer here" in on_drift(found)
     for none in (

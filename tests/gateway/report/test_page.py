@@ -75,7 +75,7 @@ def test_every_picture_has_a_name_a_description_and_a_table() -> None:
 def test_the_guarantee_names_its_population_and_what_was_counted() -> None:
     told = report().guarantee or ""
     assert told.startswith(f"Of questions drawn like these ({POPULATION}), at most 10 % ")
-    assert told.endswith("kept apart from the fit: 20 reached it and 3 of those lacked the answer.")
+    assert told.endswith("kept apart from the fit: 20 reached it and 3 of those came without one.")
     assert POPULATION in page(report()).replace("\N{NO-BREAK SPACE}", " ")
     assert POPULATION in svg(report())
 
