@@ -161,8 +161,8 @@ class Model:
     def thresholds(self, *, max_risk: float, delta: float, purpose: str) -> Thresholds | None:
         """From which confidence on what is given to questions for a purpose; None where each of them is a hand-off.
 
-        `max_risk` and `delta` are what the source bears now. Thresholds placed for a higher risk say nothing, and neither
-        does a certificate that may be wrong more often, or that is of questions for another purpose.
+        `max_risk` and `delta` are what the source bears now. Thresholds placed for a higher risk say nothing, and
+        neither does a certificate that may be wrong more often, or that is of questions for another purpose.
         """
         if self.threshold is None or max_risk < self.max_risk:
             return None

@@ -242,7 +242,7 @@ def test_a_shipped_model_that_is_damaged_is_not_used(tmp_path: Path, content: st
 
 
 def test_a_model_is_read_back_as_written() -> None:
-    for model in (MODEL, replace(MODEL, threshold=None, certificate=CERTIFICATE)):
+    for model in (MODEL, replace(MODEL, threshold=None), replace(MODEL, certificate=CERTIFICATE)):
         assert Model.load(model.dump()) == model
 
 

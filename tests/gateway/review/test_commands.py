@@ -10,8 +10,8 @@ import pytest
 from gateway.cli.shell import operator
 from gateway.review.desk import ContradictedError, OwnAnswerError
 from gateway.wiring import clock
+from indexer import asked as questions
 from indexer import labels
-from indexer.asked import KEPT
 from indexer.tables import AskedRow, HandoffRow
 from policies.errors import ConflictError, RefusedError, UnauthenticatedError
 from policies.model import Action, SourceName
@@ -57,7 +57,7 @@ def test_a_hand_off_is_listed_claimed_and_resolved_by_commands(shell: Shell, ask
     )
     assert shell.last()[:2] == (Action.HANDOFF_RESOLVED, "caller:rita")
     with shell.bench.database.reading() as session:
-        (label,) = labels.labelled(session, HR, since=shell.bench.clock() - KEPT)
+        (label,) = labels.labelled(session, HR, since=shell.bench.clock() - questions.KEPT)
     assert (label.sufficient, label.answerable) == (False, True)
 
 
@@ -161,5 +161,5 @@ def test_a_question_of_several_sources_waits_where_its_best_passage_is_and_is_no
         assert {row["features"] for row in house.rows(AskedRow)} == {None}
         assert house.resolve("rita", held["id"], sufficient=True, answerable=True).status_code == 200
         with bench.database.reading() as session:
-            assert labels.labelled(session, SourceName(first), since=bench.clock() - KEPT) == ()
+            assert labels.labelled(session, SourceName(first), since=bench.clock() - questions.KEPT) == ()
         assert len(house.rows(HandoffRow)) == 1
