@@ -166,7 +166,8 @@ def guarantee(certificate: Certificate, population: str, status: ConfidenceStatu
         f"{stands}Of questions drawn like these ({population}), at most {asked(certificate.max_risk)} of those that "
         f"reach {certificate.threshold:.3f} come without a passage of a document that answers them, with a "
         f"probability of {asked(1 - certificate.delta)}. It was shown on {certificate.labels:,} of them, "
-        f"kept apart from the fit: {certificate.served:,} reached it and {certificate.wrong:,} of those came without one."
+        f"kept apart from the fit: {certificate.served:,} reached it and {certificate.wrong:,} of those came without "
+        "one."
     )
 
 
