@@ -414,5 +414,6 @@ def test_the_schema_says_what_bodies_hold_and_what_problems_look_like(desk: Desk
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {"query", "purpose", "sources", "k", "conversation"}
     examples = retrieve["responses"]["200"]["content"]["application/json"]["examples"]
-    assert examples["denied"]["value"]["confidence"] == {"value": None, "status": "uncalibrated", "calibration": None}
+    unknown = {"value": None, "status": "uncalibrated", "calibration": None, "missing_labels": None}
+    assert examples["denied"]["value"]["confidence"] == unknown
     assert [scheme["scheme"] for scheme in document["components"]["securitySchemes"].values()] == ["bearer"]
