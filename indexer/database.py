@@ -146,6 +146,19 @@ class Database:
         with self._errors():
             self._store.checkpoint(_tables(deleted_from))
 
+    def compact(self, *deleted_from: type[SQLModel]) -> None:
+        """As `checkpoint`, and also of rows that were moved within a file before they were deleted.
+
+        SQLite leaves a copy in the page that a row is moved out of, which it overwrites when it needs the place, and
+        its `secure_delete` knows nothing of that. The file is written anew, and nobody else writes meanwhile.
+
+        Raises:
+            ConflictError: another is writing, or a reader still needs them; ask again.
+            DependencyError: the disk has no room for as much again.
+        """
+        with self._errors():
+            self._store.compact(_tables(deleted_from))
+
     def integrity_problems(self) -> tuple[str, ...]:
         """What the database's own checks find, empty when all is well; see `caveats` for what they cannot find."""
         try:

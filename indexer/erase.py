@@ -6,21 +6,20 @@ destroyed) → receipted (every file of the home searched, the receipt signed).
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from sqlalchemy import delete, select, update
 from sqlmodel import Session, SQLModel
 
-from indexer import catalog, custody, joblog, orders, revisions, room, wordings
+from indexer import catalog, custody, joblog, orders, revisions, room, traces, wordings
 from indexer.build import collect
 from indexer.dues import Planner, plan, plan_erasure
-from indexer.generation import Generation
 from indexer.keyring import KeyId
-from indexer.needles import Needles, needles_of, rightly_kept, ways
-from indexer.scan import scan
+from indexer.needles import Needles, needles_of
 from indexer.seal import seal, unseal
 from indexer.tables import DocumentRow, DocumentState, ListedRow, PassageRow, PurgeRow, RevisionRow
 from indexer.workshop import Workshop
@@ -31,7 +30,6 @@ from policies.model import Action, AuditEvent, DocumentId, PolicyHash, SourceNam
 from policies.purge import (
     OUT_OF_REACH,
     WHOLE_DOCUMENT,
-    Check,
     ErasureRequest,
     KeptDocument,
     PurgeKind,
@@ -42,6 +40,8 @@ from policies.purge import (
 
 _PURGE = SQLModel.metadata.tables["purge"]
 _BEGUN = (_PURGE.c.begun, _PURGE.c.id)
+_HOLDING = (DocumentRow, RevisionRow, PassageRow, ListedRow, *wordings.TABLES)
+"""Tables of what documents say, and what was asked of them."""
 
 
 class Step(StrEnum):
@@ -257,7 +257,8 @@ def _carry_on(workshop: Workshop, source: Source, purge_id: str, *, actor: str) 
     # Publishing deletes the rows and destroys their keys; the checkpoint takes them out of the database's files. Again
     # where that was done before: a hold that has ended since kept some of them then.
     _publish(workshop, source, actor=actor)
-    workshop.database.checkpoint(DocumentRow, RevisionRow, PassageRow, ListedRow, *wordings.TABLES)
+    workshop.database.checkpoint(*_HOLDING)
+    _compacted(workshop.keyring.sweep)
     with workshop.database.writing() as session:
         _check_unprotected(workshop, source, task, session)
         _move(session, purge_id, Step.PUBLISHED)
@@ -314,12 +315,18 @@ def _check_unprotected(workshop: Workshop, source: Source, task: _Task, session:
 
 
 def _finish(workshop: Workshop, source: Source, purge_id: str, task: _Task, needles: Needles, *, actor: str) -> str:
-    checks, files, bytes_read = _check(workshop, source, task, needles)
+    look = partial(traces.check, workshop, source, frozenset(task.keys), needles)
+    checks, files, bytes_read = look()
+    if any(check.found for check in checks):
+        # Only then: it takes as long as the catalog is large, and nobody else writes meanwhile.
+        _compacted(partial(workshop.database.compact, *_HOLDING))
+        checks, files, bytes_read = look()
     failed = [check.what for check in checks if check.found]
     if failed:
         raise IntegrityError(
             f"Purge {purge_id!r} left something behind: {'; '.join(failed)}.",
-            mend="Find what else writes below the home, remove it and run the purge again. There is no receipt yet.",
+            mend="See that the disk has room for the catalog twice, find what else writes below the home and remove "
+            "it, then run the purge again. There is no receipt yet.",
         )
     now = workshop.clock()
     receipt = Receipt(
@@ -358,42 +365,13 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, task: _Task, need
     return signed
 
 
-def _check(workshop: Workshop, source: Source, task: _Task, needles: Needles) -> tuple[tuple[Check, ...], int, int]:
-    purged = frozenset(task.keys)
-    with workshop.database.reading() as session:
-        registered = catalog.require(session, source.name)
-        rows = revisions.ids(session) & purged
-    served = purged & _served(workshop, registered)
-    keys = workshop.keyring.document_keys(task.keys)
-    result = scan(workshop.home.root, [*needles.sealed, *needles.texts, *needles.vectors])
-    found = frozenset().union(*result.found.values())
-    kept = rightly_kept(workshop, found, needles.vectors) if found else frozenset()
-    everywhere = f"in every file, {ways(result)}"
-    less_kept = f"less those that a remaining document, a manifest or a record holds too, {everywhere}"
-    sought = {
-        f"sealed descriptions, passages and vectors, {everywhere}": needles.sealed,
-        f"text of passages (head, middle, end), long titles and names, references, {less_kept}": needles.texts,
-        f"vectors bit for bit, {less_kept}": needles.vectors,
-    }
-    checks = (
-        Check(what="revisions and passages in the catalog", searched=len(purged), found=len(rows)),
-        Check(what="revisions in the search index", searched=len(purged), found=len(served)),
-        Check(what="document keys in the keyring", searched=len(purged), found=len(keys)),
-        *(
-            Check(what=what, searched=len(wanted), found=len((found & set(wanted)) - kept))
-            for what, wanted in sought.items()
-        ),
-    )
-    return checks, result.files, result.bytes_read
-
-
-def _served(workshop: Workshop, registered: catalog.Registration) -> frozenset[KeyId]:
-    """The revisions that a source's index holds; none where the disk had no room for one."""
-    if registered.generation is None or registered.generation_digest is None:
-        return frozenset()
-    folder = workshop.home.generation(registered.name, registered.generation)
-    generation = Generation(registered.generation, folder, digest=registered.generation_digest)
-    return frozenset(member.revision for member in generation.members())
+def _compacted(compact: Callable[[], None]) -> None:
+    """Have a database written anew, if the disk has room; the search of the files says whether it was needed."""
+    try:
+        compact()
+    except DependencyError as error:
+        if not room.is_lacking(error):
+            raise
 
 
 def _move(session: Session, purge_id: str, step: Step, **values: str | None) -> None:

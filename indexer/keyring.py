@@ -117,12 +117,12 @@ class Keyring:
         return len(anew)
 
     def sweep(self) -> None:
-        """Leave no byte in the files of how keys were wrapped before.
+        """Leave no byte in the files of keys that were destroyed, or of how others were wrapped before.
 
         Raises:
-            ConflictError: a reader still needs them; ask again.
+            ConflictError, DependencyError: as `Database.compact` does.
         """
-        self.database.checkpoint()
+        self.database.compact()
 
     def document_id(self, source: SourceName, origin_id: str) -> DocumentId:
         """The opaque id of a document: the same for the same source and origin id, telling nothing about either."""

@@ -88,6 +88,10 @@ class Postgresql:
                 connection.execute(sql(f"CREATE SCHEMA {SCHEMA}"))
             _as_stored(tables).create_all(connection)
 
+    def compact(self, tables: Sequence[Table]) -> None:
+        """As `checkpoint`, which writes tables anew."""
+        self.checkpoint(tables)
+
     def checkpoint(self, tables: Sequence[Table]) -> None:
         """Write the tables anew, without their deleted rows."""
         left: list[int] = []

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import SQLITE_BUSY
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import Error as SqliteError
 from sqlite3 import OperationalError as SqliteOperationalError
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
@@ -60,6 +62,24 @@ class Sqlite:
                 ) from error
         if busy:
             raise ConflictError("A reader holds the write-ahead log.", mend="Run the same command again.")
+
+    def compact(self, tables: Sequence[Table]) -> None:
+        """Write the file anew, then fold the log in."""
+        with self.writing.connect() as connection:
+            connection.rollback()
+            _let_write(connection, writing=True)
+            try:
+                _driver(connection).execute("VACUUM")
+            except SqliteOperationalError as error:
+                if error.sqlite_errorcode == SQLITE_BUSY:
+                    raise ConflictError(
+                        f"{self.name} is locked by another process.", mend="Run the same command again."
+                    ) from error
+                raise DependencyError(
+                    f"{self.name} cannot be written anew.",
+                    mend="Make room on the disk for as much again, then run the same command again.",
+                ) from error
+        self.checkpoint(tables)
 
     def integrity_problems(self, connection: Connection, _: Sequence[Table]) -> tuple[str, ...]:
         """What SQLite's own check finds."""
@@ -173,7 +193,20 @@ def _driver(connection: Connection) -> SqliteConnection:
 def _on_begin(connection: Connection) -> None:
     # A reader that upgrades to a writer fails at once with BUSY_SNAPSHOT, whatever the timeout: ask for the lock first.
     writing = connection.get_execution_options().get("writing", False)
+    _let_write(connection, writing=writing)
+    if writing:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        # Takes no lock yet, so that hardly anything can go wrong: past SQLAlchemy at a third of the cost.
+        try:
+            _driver(connection).execute("BEGIN")
+        except SqliteError:
+            # Through it, so that it is translated.
+            connection.exec_driver_sql("BEGIN")
+
+
+def _let_write(connection: Connection, *, writing: bool) -> None:
+    """Have the driver refuse to write, or not; remembered, because asking it costs something each time."""
     if connection.info.get("writing") is not writing:
         _driver(connection).execute(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
         connection.info["writing"] = writing
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -10,11 +10,19 @@ from typing import Self
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _INTERVAL_S = 0.02
+_LISTED = Path("/proc/self/task", str(os.getpid()), "children")
+"""Is there where the kernel lists children by thread (CONFIG_PROC_CHILDREN), which costs a hundredth of a search."""
 
 
 def running() -> list[int]:
     """The processes that this one has started and that have not been buried."""
-    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _field(entry, 1) == os.getpid()]
+    if not _LISTED.exists():
+        return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _field(entry, 1) == os.getpid()]
+    found: list[int] = []
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # a thread that has just ended
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def cpu_s() -> float:

@@ -15,6 +15,7 @@ from indexer.address import Address
 from indexer.database import BUSY_TIMEOUT_MS, Database, batched
 from policies.errors import ConflictError, DependencyError, IntegrityError
 from tests import catalogs
+from tests.indexer.remains import leave
 from tests.indexer.workbench import left_below
 
 
@@ -323,6 +324,18 @@ def test_text_that_is_no_text_any_more_is_an_integrity_error(database: Database)
         texts(database)
 
 
+@pytest.mark.only("sqlite")
+def test_what_keeps_a_reader_from_beginning_is_a_dependency_error(database: Database) -> None:
+    write(database, Note(id=1, text="kept"))
+    with database.reading() as session:
+        driver = session.connection().connection.driver_connection
+    assert driver is not None
+    driver.execute("BEGIN")
+    with pytest.raises(DependencyError, match="cannot be used"):
+        texts(database)
+    assert texts(database) == ["kept"]
+
+
 def test_a_database_that_is_not_there_is_a_dependency_error(tmp_path: Path, kind: str) -> None:
     server = Address.parse(f"postgresql:///notes?host={tmp_path}", password_file=None)
     database = Database(tmp_path / "away" / "notes.db" if kind == "sqlite" else server, [Note])
@@ -417,3 +430,31 @@ def test_a_hold_that_was_lost_shows(database: Database, file: Path, kind: str) -
 def test_batches_hold_every_value_once_and_no_more_than_their_size() -> None:
     assert list(batched(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
     assert list(batched([], 3)) == []
+
+
+@pytest.mark.only("sqlite")
+def test_a_file_that_is_written_anew_has_nothing_of_what_was_moved_in_it(database: Database, file: Path) -> None:
+    write(database, *(Note(id=number, text=f"note {number}") for number in range(1, 50)))
+    with database.reading() as session:
+        session.connection()  # a connection that has been a reader's
+    database.checkpoint()
+    database.close()
+    leave(file, b"what was moved away")
+    database.checkpoint(Note)
+    assert left_below(file.parent, [b"what was moved away"]) == {b"what was moved away"}
+    database.compact(Note)
+    assert left_below(file.parent, [b"what was moved away"]) == set()
+    assert len(texts(database)) == 49
+    write(database, Note(id=50, text="more"))
+    assert database.integrity_problems() == ()
+
+
+@pytest.mark.only("sqlite")
+def test_who_writes_anew_does_not_push_in(database: Database, impatient: Database) -> None:
+    write(database, Note(id=1, text="one"))
+    with database.writing() as session:
+        session.add(Note(id=2, text="two"))
+        session.flush()
+        with pytest.raises(ConflictError):
+            impatient.compact(Note)
+    assert texts(database) == ["one", "two"]

@@ -19,6 +19,7 @@ from policies.manifest import Source
 from policies.model import Action, DocumentId
 from policies.purge import OUT_OF_REACH, is_genuine
 from tests import catalogs
+from tests.indexer.remains import leave
 from tests.indexer.workbench import (
     ACTOR,
     MASTER,
@@ -146,6 +147,19 @@ def test_a_second_run_does_nothing_and_gives_no_receipt(bench: Bench, source: So
     before = stored(bench)
     assert purge(bench.workshop, source, actor=ACTOR) == ()
     assert stored(bench) == before
+
+
+@pytest.mark.only("sqlite")
+def test_what_the_database_left_of_a_row_that_it_moved_is_found_and_goes(bench: Bench, source: Source) -> None:
+    revision = bench.documents(source)[bench.id(source, NAME)].revision.id
+    with bench.database.reading() as session:
+        sealed = [passage.text for passage in catalog.passages(session, revision)][-1]
+    bench.database.checkpoint()
+    bench.database.close()
+    leave(bench.home.catalog, sealed)
+    (signed,) = purge(bench.workshop, source, actor=ACTOR)
+    assert not any(check["found"] for check in json.loads(signed)["receipt"]["checks"])
+    assert left_below(bench.home.root, [sealed[:32]]) == set()
 
 
 def test_a_sync_does_not_bring_purged_content_back(bench: Bench, source: Source, needles: list[bytes]) -> None:

@@ -151,6 +151,10 @@ def test_what_permits_open_is_what_looking_at_every_document_gives(
     ranges = generation.visible(permits, hidden)
     assert [row for first, last in ranges for row in range(first, last)] == sorted(expected)
     assert all(first < last for first, last in ranges)
+    # What is visible has one name, whether classes that meet are one range or, with others between them, two.
+    rows = [visibility.rows for visibility in generation.inventory.classes]
+    apart = [(max(low, first), min(high, last)) for low, high in ranges for first, last in rows]
+    assert generation.scope(ranges) == generation.scope([(low, high) for low, high in apart if low < high])
 
     for row in range(-1, 32):
         if row in expected:

@@ -6,9 +6,9 @@ import pytest
 
 from policies import facts, regions, transfers
 from policies.facts import Regime
-from tests.evidence import interference
 from tests.evidence.access import decisions, law, searches
 from tests.evidence.access.oracle import PERMIT
+from tests.evidence.interference.comparing import compared
 
 REGIMES: tuple[Regime, ...] = ("gdpr", "uk-gdpr")
 QUARTERS = [date(2021, 1, 1) + number * timedelta(days=91) for number in range(52)]
@@ -35,7 +35,7 @@ def test_every_search_gives_the_best_of_what_is_visible_with_their_scores_to_the
 
 
 def test_no_answer_changes_with_what_the_caller_may_not_see() -> None:
-    tally = interference.compared(80, seed=1, rounds=2)
+    tally = compared(80, seed=1, rounds=2)
 
     assert (tally.different, tally.examples) == ({}, [])
     assert tally.with_passages > 20

@@ -20,7 +20,7 @@ from sqlmodel import Field, SQLModel, func, select
 from indexer.address import Address
 from indexer.advisory import LockHold
 from indexer.database import Database
-from indexer.postgresql import IDLE_WRITER_TIMEOUT_MS
+from indexer.postgresql import IDLE_WRITER_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 from policies import ledger
 from policies.errors import ConflictError, DependencyError, PenstockError, SettingsError
 from policies.ledger import AuditRow
@@ -133,19 +133,27 @@ def test_a_reader_and_a_writer_see_what_they_should_however_the_database_is_set(
     server.execute(
         "ALTER DATABASE catalog SET default_transaction_isolation = serializable",
         "ALTER DATABASE catalog SET search_path = public",
-        "ALTER DATABASE catalog SET statement_timeout = 1",
+        "ALTER DATABASE catalog SET statement_timeout = 250",  # connecting asks for something too
         "ALTER DATABASE catalog SET client_encoding = latin1",
     )
     database.close()
     found = {
         name: (shown(database, name, writing=False), shown(database, name, writing=True))
-        for name in ("transaction_isolation", "transaction_read_only", "search_path", "client_encoding")
+        for name in (
+            "transaction_isolation",
+            "transaction_read_only",
+            "search_path",
+            "client_encoding",
+            "statement_timeout",
+        )
     }
+    minutes = f"{STATEMENT_TIMEOUT_MS // 60_000}min"
     assert found == {
         "transaction_isolation": ("repeatable read", "read committed"),
         "transaction_read_only": ("on", "off"),
         "search_path": ("penstock", "penstock"),
         "client_encoding": ("UTF8", "UTF8"),
+        "statement_timeout": (minutes, minutes),
     }
 
 

@@ -10,13 +10,13 @@ from indexer.generation import MANIFEST
 from indexer.shelf import Shelf
 from policies.errors import IntegrityError
 from policies.manifest import Source
-from tests.indexer.workbench import Bench, create, opened, text
+from tests.indexer.copies import copied
+from tests.indexer.workbench import Bench, text
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    create(tmp_path / "home")
-    with opened(tmp_path / "home") as made:
+def bench(blank: Path, tmp_path: Path) -> Iterator[Bench]:
+    with copied(blank, tmp_path / "home") as made:
         made.origin.files = {"leave.md": text("Leave", "Twenty five days a year.")}
         yield made
 

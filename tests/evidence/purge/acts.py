@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.lookup import Lookup, Opened, UnavailableError
-from indexer import build, catalog, erase, keyring, reconcile, revisions, room, tombstones, workshop
+from indexer import build, catalog, erase, keyring, reconcile, revisions, room, tombstones, traces, workshop
 from indexer import home as homes
 from indexer.reconcile import Fault
 from indexer.scan import scan
@@ -41,10 +41,11 @@ STEPS: Sequence[tuple[Any, str]] = (
     (catalog, "publish"),
     (build, "_remove"),
     (keyring.Keyring, "destroy"),
+    (keyring.Keyring, "sweep"),
     (revisions, "forget"),
     (revisions, "forget_removed"),
     (erase, "_finish"),
-    (erase, "_check"),
+    (traces, "check"),
     (erase, "sign"),
     (erase, "_move"),
     (keyring.Keyring, "anchor"),
