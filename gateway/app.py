@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
 
 import uvicorn
@@ -14,10 +13,10 @@ from gateway import routes
 from gateway.limits import BODY_TIMEOUT_S, MAX_BODY_BYTES, BodyLimit, Pool
 from gateway.operate import routes as operating
 from gateway.operate.desk import Desk
-from gateway.problems import MEDIA_TYPE, Shield, of_http_exception
+from gateway.problems import Shield, of_http_exception
 from gateway.review import routes as reviewing
 from gateway.routes import Gateway
-from gateway.routing import JSON, authentication
+from gateway.routing import JSON, authentication, problem_schemas
 from gateway.schemas import answer_examples
 
 API_VERSION = "1"
@@ -33,16 +32,13 @@ GRACE_S = 15
 
 
 class Api(FastAPI):
-    """The application, whose schema declares problems as what they are."""
+    """The application, whose schema declares problems and has examples."""
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         document = super().openapi()
-        for operations in document["paths"].values():
-            for operation in operations.values():
-                for status, response in operation["responses"].items():
-                    if int(status) >= HTTPStatus.BAD_REQUEST and JSON in response["content"]:
-                        response["content"][MEDIA_TYPE] = response["content"].pop(JSON)
+        found = document["components"]["schemas"] | problem_schemas()
+        document["components"]["schemas"] = {name: found[name] for name in sorted(found)}
         # Added here, because FastAPI drops what is null from the examples it is given.
         retrieved = ("/v1/retrieve", "200", answer_examples())
         for path, status, examples in (retrieved, *operating.examples(), *reviewing.examples()):

@@ -9,7 +9,6 @@ from datetime import datetime
 from sqlmodel import Session
 
 from gateway.answer import Answer, RetrievalRequest
-from gateway.confidence import SCHEMA
 from gateway.lookup import Opened
 from indexer import asked, handoffs
 from indexer.asked import Asked, Kept, Purview
@@ -26,12 +25,13 @@ HANDED_OFF = 1.0
 class Lead:
     """The source that an answer's first passage comes from. `wording` is the question as it was redacted for it.
 
-    `features` is None where the answer is not this source's alone, or no model could learn from it. `purview` is of
-    every source that speaks in the answer.
+    `features`, of this `schema`, is None where the answer is not this source's alone, or no model could learn from it.
+    `purview` is of every source that speaks in the answer.
     """
 
     opened: Opened
     evidence: Evidence
+    schema: int
     features: tuple[float, ...] | None
     purview: Purview
     wording: str = field(repr=False)
@@ -61,7 +61,7 @@ def keep(
         subject=f"caller:{caller.subject}",
         agent=caller.agent.subject if caller.agent else None,
         scope=lead.opened.scope(),
-        schema=SCHEMA,
+        schema=lead.schema,
         features=lead.features,
         calibration=answer.confidence.calibration,
         confidence=answer.confidence.value,

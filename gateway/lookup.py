@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlmodel import Session
 
-from gateway.confidence import Makers
+from gateway.confidence import Makers, features
 from gateway.problems import RequestError
+from gateway.reader import Reader
 from indexer import catalog, serving
 from indexer.analyse import analyser_version, terms
 from indexer.capitals import names
@@ -109,6 +110,7 @@ class Lookup:
     redactor: Redactor
     embedder: Embedder
     node: Node
+    reader: Reader | None = None
 
     def open(
         self,
@@ -181,9 +183,23 @@ class Lookup:
         )
         return search(opened.generation, query, within=opened.permits, hidden=opened.hidden, k=k)
 
+    def features(
+        self, opened: Opened, found: Found, question: Question, passages: Sequence[PassageText]
+    ) -> tuple[float, ...]:
+        """The features of what was found, behind them its score where there is a reader. See `confidence.features`.
+
+        Raises:
+            DependencyError: the reader gives none.
+        """
+        row = features(found.evidence, passages, opened.generation.inventory.languages)
+        if self.reader is None:
+            return row
+        texts = [passage.indexed_text for passage in passages]
+        return (*row, self.reader.score(question.wordings[opened.source.name], texts))
+
     def makers(self, source: Source) -> Makers:
         """What this source is indexed and asked by now."""
-        return makers(self.redactor, self.embedder.identity, source)
+        return makers(self.redactor, self.embedder.identity, source, self.reader)
 
     def _rules(self, source: Source) -> RedactionRules:
         try:
@@ -245,13 +261,14 @@ class Lookup:
         return generation
 
 
-def makers(redactor: Redactor, embedder: EmbedderIdentity, source: Source) -> Makers:
+def makers(redactor: Redactor, embedder: EmbedderIdentity, source: Source, reader: Reader | None = None) -> Makers:
     """What indexes and queries of a source are made by with these."""
     return Makers(
         embedder=embedder.key,
         analyser=analyser_version(),
         splitter=splitter_version(),
         redactor=f"{redactor.version}/{source.redaction}",
+        reader="" if reader is None else reader.name,
     )
 
 

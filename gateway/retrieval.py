@@ -4,17 +4,15 @@ Every source asked for is decided on its own; the search runs inside what was pe
 once more; and the answer leaves only after its audit record is durable.
 """
 
-import re
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import islice
 
 from sqlmodel import Session
 
 from gateway import asking
 from gateway.answer import (
-    MOST_UNMATCHED,
     NOTHING_VISIBLE,
     Answer,
     CitedPassage,
@@ -23,12 +21,12 @@ from gateway.answer import (
     VisibleSource,
 )
 from gateway.asking import Lead
-from gateway.confidence import Ledge, Spoken, features, speaking
+from gateway.confidence import Ledge, Model, Spoken, speaking
 from gateway.guardrail import Thresholds, decide
 from gateway.identity import Identity
 from gateway.lookup import Cited, Lookup, Opened, Question, UnavailableError
+from gateway.unmatched import Sought, unmatched_terms
 from indexer import catalog
-from indexer.analyse import terms
 from indexer.database import Database
 from indexer.search import READ, Found, Hit
 from policies import ledger
@@ -45,21 +43,25 @@ from policies.model import (
 
 ANCHOR_EVERY = 256
 """Chosen: how many retrievals lie between two signed heads of the audit chain, so how many a cut end could hide."""
-_PSEUDONYM = re.compile(r"\[(\w+)_[a-p]{20}\]")
-_AROUND = " \t\n.,;:!?\"'’“”«»()"
-"""What stands around a word and is no part of it."""
+_UNKNOWN = Confidence(value=None, status=ConfidenceStatus.UNCALIBRATED, calibration=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Looked:
-    """What one source gave. `read` is what was read of its hits to say how confident it is."""
+    """What one source gave. Where a `model` speaks, of this `status`, `read` is what was read of the hits for it.
+
+    `features` are of this `schema`, and None where no model speaks, one is no number or the reader gave none.
+    """
 
     opened: Opened
     found: Found
-    features: tuple[float, ...] | None
-    read: Mapping[Hit, Cited]
-    confidence: Confidence
-    thresholds: Thresholds | None
+    schema: int
+    model: Model | None = None
+    status: ConfidenceStatus = ConfidenceStatus.UNCALIBRATED
+    read: Mapping[Hit, Cited] = field(default_factory=dict)
+    features: tuple[float, ...] | None = None
+    confidence: Confidence = _UNKNOWN
+    thresholds: Thresholds | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,13 +177,18 @@ class Retrieval:
                 return _Outcome(answer=NOTHING_VISIBLE, denials=denials, lead=None)
             read = self._read(session, best, looked)
         contributing = {opened.source.name for opened, _ in best}
-        heard = [one for one in looked if one.opened.source.name in contributing]
+        # After the session: a reader takes its time, and a purge waits for whoever reads the catalog.
+        heard = [self._weighed(one, question) for one in looked if one.opened.source.name in contributing]
         first = next(one for one in heard if one.opened is best[0][0])
         alone = len(heard) == 1 and request.k >= READ
+        row = first.features
+        if alone and first.model is None:
+            row = self._row(first.opened, first.found, question, read)
         lead = Lead(
             opened=first.opened,
             evidence=first.found.evidence,
-            features=first.features or _features(first.opened, first.found, read) if alone else None,
+            schema=first.schema,
+            features=row if alone else None,
             purview={one.opened.source.name: frozenset(one.opened.classes()) for one in heard},
             wording=question.wordings[first.opened.source.name],
         )
@@ -210,24 +217,36 @@ class Retrieval:
     ) -> _Looked:
         found = self.lookup.look(opened, question, k=k)
         spoken = _speaking(session, opened, caller)
-        if spoken is None or k < spoken.model.k:
-            # It was fitted on more passages; of fewer it would promise too much.
-            unknown = Confidence(value=None, status=ConfidenceStatus.UNCALIBRATED, calibration=None)
-            return _Looked(opened=opened, found=found, read={}, features=None, confidence=unknown, thresholds=None)
-        model = spoken.model
         makers = self.lookup.makers(opened.source)
+        looked = _Looked(opened=opened, found=found, schema=makers.schema)
+        # One that was fitted on more passages would promise too much, and another reader's scores mean something else.
+        if spoken is None or k < spoken.model.k or spoken.model.makers.reader != makers.reader:
+            return looked
+        model = spoken.model
         status = self.ledge.standing(session, spoken, opened.generation, opened.visible, makers).status
         # All of them at once: most will be cited.
         read = self.lookup.cite(session, found.hits)
-        row = _features(opened, found, read)
-        confidence = Confidence(
-            value=model.probability(row), status=status, calibration=model.id, missing_labels=model.missing_labels()
-        )
         bears = opened.source.policy.guardrail
         thresholds = model.thresholds(max_risk=bears.max_risk, delta=bears.delta, purpose=purpose)
-        return _Looked(
-            opened=opened, found=found, read=read, features=row, confidence=confidence, thresholds=thresholds
-        )
+        return replace(looked, model=model, status=status, read=read, thresholds=thresholds)
+
+    def _weighed(self, one: _Looked, question: Question) -> _Looked:
+        """The same with its confidence."""
+        if one.model is None:
+            return one
+        row = self._row(one.opened, one.found, question, one.read)
+        confidence = _UNKNOWN if row is None else _confidence(one.model, row, one.status)
+        return replace(one, features=row, confidence=confidence)
+
+    def _row(
+        self, opened: Opened, found: Found, question: Question, read: Mapping[Hit, Cited]
+    ) -> tuple[float, ...] | None:
+        """The features of what was found; None where one is no number, or the reader gives none."""
+        try:
+            row = self.lookup.features(opened, found, question, [read[hit].passage for hit in found.hits[:READ]])
+        except DependencyError:
+            return None
+        return row if all(map(math.isfinite, row)) else None
 
     def _read(
         self, session: Session, best: Sequence[tuple[Opened, Hit]], looked: Sequence[_Looked]
@@ -312,6 +331,14 @@ def _speaking(session: Session, opened: Opened, caller: Caller) -> Spoken | None
         return None
 
 
+def _confidence(model: Model, row: Sequence[float], status: ConfidenceStatus) -> Confidence:
+    try:
+        value = model.probability(row)
+    except IntegrityError:
+        return _UNKNOWN
+    return Confidence(value=value, status=status, calibration=model.id, missing_labels=model.missing_labels())
+
+
 def _pooled(looked: Sequence[_Looked], k: int) -> list[tuple[Opened, Hit]]:
     """The best hits of all sources: by score, then by document and place, so that the order is always the same."""
     hits = [(one.opened, hit) for one in looked for hit in one.found.hits]
@@ -333,33 +360,16 @@ def _judged(looked: Sequence[_Looked], question: Question, passages: tuple[Cited
         reasons=causes,
         confidence=speaker.confidence,
         passages=passages,
-        unmatched_terms=_unmatched(looked, question),
+        unmatched_terms=unmatched_terms(_sought(one, question) for one in looked),
     )
 
 
-def _unmatched(looked: Sequence[_Looked], question: Question) -> tuple[str, ...]:
-    """The words of the query that the first passages of none of these sources hold, as it was redacted for them.
-
-    A word is found where one of its terms is: "E-214" has three.
-    """
-    found: dict[str, bool] = {}
-    for one in looked:
-        evidence = one.found.evidence.terms
-        matched, weighed = {term.text for term in evidence if term.matched}, {term.text for term in evidence}
-        languages = one.opened.generation.inventory.languages
-        for word in question.wordings[one.opened.source.name].split():
-            of_word = weighed.intersection(terms(word, languages))
-            if of_word:
-                name = word.strip(_AROUND) or word
-                found[name] = found.get(name, False) or not matched.isdisjoint(of_word)
-    # Without what tells one pseudonym from another: whose it is, an answer need not teach.
-    missing = dict.fromkeys(_PSEUDONYM.sub(r"[\1]", word) for word, is_found in found.items() if not is_found)
-    return tuple(islice(missing, MOST_UNMATCHED))
-
-
-def _features(opened: Opened, found: Found, read: Mapping[Hit, Cited]) -> tuple[float, ...]:
-    passages = [read[hit].passage for hit in found.hits[:READ]]
-    return features(found.evidence, passages, opened.generation.inventory.languages)
+def _sought(one: _Looked, question: Question) -> Sought:
+    return Sought(
+        wording=question.wordings[one.opened.source.name],
+        weighed=one.found.evidence.terms,
+        languages=one.opened.generation.inventory.languages,
+    )
 
 
 def _citation(opened: Opened, hit: Hit, cited: Cited) -> CitedPassage:

@@ -11,6 +11,7 @@ PENSTOCK_DATABASE         postgresql://USER@HOST/DATABASE of the catalog        
 PENSTOCK_DATABASE_REGION  where that database lies                               default the home's, if it is here
 PENSTOCK_DATABASE_PASSWORD_FILE  file with its password, read anew each time     default PGPASSFILE or ~/.pgpass
 PENSTOCK_RECOGNISERS      further recognisers of names, KIND:MODEL@LANGUAGE,…    default none: the embedded one
+PENSTOCK_READER           reader of passages for the confidence, KIND[:FOLDER]   default none
 """
 
 import base64
@@ -26,6 +27,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.credential import is_country
+from gateway.reader import Choice
 from indexer import upgrades
 from indexer.address import Address
 from indexer.kms import KmsAddress
@@ -90,6 +92,7 @@ class Settings:
     issuers: tuple[TrustedIssuer, ...]
     database: Address | None = None
     upgrades: tuple[Upgrade, ...] = ()
+    reader: Choice | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def read_master_key(self) -> bytes:
@@ -140,6 +143,15 @@ def upgrades_from_environment() -> tuple[Upgrade, ...]:
     return _upgrades(os.environ)  # noqa: TID251 - this module is the one that may
 
 
+def reader_from_environment() -> Choice | None:
+    """The reader of passages of this process, None where none is named, for what needs no home.
+
+    Raises:
+        SettingsError: the variable names none.
+    """
+    return _reader(os.environ)  # noqa: TID251 - this module is the one that may
+
+
 def load(environ: Mapping[str, str]) -> Settings:
     """The settings that `environ` holds. An empty variable counts as not set.
 
@@ -158,6 +170,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         issuers=() if issuers is None else _issuers(Path(issuers)),
         database=_database(given),
         upgrades=_upgrades(given),
+        reader=_reader(given),
         environment={name: value for name, value in environ.items() if not name.startswith(("PENSTOCK_", "PG"))},
     )
 
@@ -260,6 +273,14 @@ def _upgrades(given: Mapping[str, str]) -> tuple[Upgrade, ...]:
         return upgrades.parse(given.get("PENSTOCK_RECOGNISERS", ""))
     except SettingsError as error:
         raise SettingsError(f"PENSTOCK_RECOGNISERS: {error.message}", mend=error.mend) from error
+
+
+def _reader(given: Mapping[str, str]) -> Choice | None:
+    text = given.get("PENSTOCK_READER", "").strip()
+    try:
+        return Choice.parse(text) if text else None
+    except SettingsError as error:
+        raise SettingsError(f"PENSTOCK_READER: {error.message}", mend=error.mend) from error
 
 
 def _region(given: Mapping[str, str], name: str, where: str) -> str | None:

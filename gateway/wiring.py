@@ -21,6 +21,7 @@ from gateway.identity import Identity
 from gateway.jwks import fetch_https
 from gateway.keys import ApiKeyRow
 from gateway.lookup import Lookup
+from gateway.reader import Reader
 from gateway.requests import RequestRow
 from gateway.retrieval import Retrieval
 from gateway.review.desk import ReviewDesk
@@ -31,7 +32,7 @@ from indexer import catalog, custody, embed, installation, kms, mirror, ocr, par
 from indexer import home as homes
 from indexer.catalog import Registration
 from indexer.database import Database
-from indexer.embed import Embedder, EmbedderIdentity, Vectors
+from indexer.embed import EmbedderIdentity, MiniLmEmbedder, Vectors
 from indexer.home import Home
 from indexer.installation import InstallationRow
 from indexer.joblog import Job, JobId, JobKind
@@ -121,7 +122,7 @@ class LazyStages:
         return embed.identity_of(embed.native_precision(_CPUINFO.read_text() if _CPUINFO.exists() else ""))
 
     @cached_property
-    def embedder(self) -> Embedder:
+    def embedder(self) -> MiniLmEmbedder:
         """Text to vectors."""
         precision = self.embedder_identity.precision
         return embed.load_embedder(self._folder, precision=precision, threads=EMBEDDING_THREADS)
@@ -179,7 +180,21 @@ class Installation:
             redactor=self.stages.redactor,
             embedder=LateEmbedder(self.stages),
             node=self.node,
+            reader=self.reader,
         )
+
+    @cached_property
+    def reader(self) -> Reader | None:
+        """What reads the first passages for the confidence, loaded when it is first to; None where none is named.
+
+        Raises:
+            DependencyError: its files are not there.
+        """
+        if self.settings.reader is None:
+            return None
+        reader = self.settings.reader.reader(lambda: self.stages.embedder)
+        self.resources.callback(reader.close)
+        return reader
 
     def jobs(self) -> Jobs:
         """What asks for jobs. Made once: it holds connections."""
@@ -233,13 +248,20 @@ class Installation:
         return ReviewDesk(database=self.database, keyring=self.keyring, sight=self.sight(), clock=clock)
 
     def lookup(self) -> Lookup:
-        """What searches sources."""
+        """What searches sources.
+
+        Raises:
+            DependencyError: the reader of passages does not load.
+        """
+        if self.reader is not None:
+            self.reader.warm()
         return Lookup(
             keyring=self.keyring,
             shelf=Shelf(home=self.home),
             redactor=self.stages.redactor,
             embedder=self.stages.embedder,
             node=self.node,
+            reader=self.reader,
         )
 
     def retrieval(self) -> Retrieval:

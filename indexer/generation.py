@@ -7,7 +7,7 @@ document. So what a caller may see at an instant is one range of rows for each c
 import hashlib
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -100,6 +100,7 @@ class Generation:
                 mend="Ask again. If it stays so, run: penstock verify --repair",
             ) from error
         self._moments: list[int] = np.unique(self._anchors).tolist()
+        self._ages = [_ends(self._anchors[slice(*visibility.documents)]) for visibility in inventory.classes]
         self._scope = lru_cache(maxsize=SCOPES_KEPT)(self._scope_of)
         self._class_ends = [visibility.rows[1] for visibility in inventory.classes]
         self._positions = {document: position for position, document in enumerate(self._documents)}
@@ -116,20 +117,26 @@ class Generation:
 
     def kept(self, clocks: Mapping[ClassId, tuple[Period, datetime]], hidden: Collection[DocumentId]) -> Ranges:
         """The rows of these classes that are kept by a period at an instant. Who may see them is not asked."""
-        ranges: list[tuple[int, int]] = []
-        bounds: dict[tuple[Period, datetime], tuple[int, int]] = {}
-        for visibility in self.inventory.classes:
+        pieces: list[tuple[int, int]] = []
+        gaps = sorted({position for document in hidden if (position := self._positions.get(document)) is not None})
+        told, oldest, newest = None, 0, 0
+        for visibility, (earliest, latest) in zip(self.inventory.classes, self._ages, strict=True):
             clock = clocks.get(visibility.id)
-            if clock is not None:
-                if clock not in bounds:
-                    bounds[clock] = self._oldest_kept(*clock), microseconds_of(clock[1] + CLOCK_SKEW)
-                oldest, newest = bounds[clock]
-                first, last = visibility.documents
-                anchors = self._anchors[first:last]
-                since = first + int(np.searchsorted(anchors, oldest))
-                until = first + int(np.searchsorted(anchors, newest, side="right"))
-                ranges += self._rows_without(since, max(since, until), hidden)
-        return ranges
+            if clock is None:
+                continue
+            if clock != told:
+                told, oldest, newest = clock, self._oldest_kept(*clock), microseconds_of(clock[1] + CLOCK_SKEW)
+            since, until = visibility.documents
+            if earliest < oldest or latest > newest:
+                anchors = self._anchors[since:until]
+                until = since + int(np.searchsorted(anchors, newest, side="right"))
+                since += int(np.searchsorted(anchors, oldest))
+            for first, last in _without(gaps, since, until):
+                # Documents of two classes that meet are one range: a search costs something for each.
+                met = bool(pieces) and pieces[-1][1] == first
+                pieces.append((pieces.pop()[0] if met else first, last))
+        rows = [(int(self._starts[first]), int(self._starts[last])) for first, last in pieces]
+        return [(first, last) for first, last in rows if first < last]
 
     def scope(self, visible: Ranges) -> str:
         """Names the documents in these rows: the same for as long as they are the same."""
@@ -137,9 +144,9 @@ class Generation:
 
     def _scope_of(self, visible: tuple[tuple[int, int], ...]) -> str:
         digest = hashlib.sha256()
-        for low, high in visible:
-            first, last = self._documents_in(low, high)
-            digest.update("".join(f"{revision}\n" for revision in self._revisions[first:last]).encode())
+        # Without documents that have no passage: one between two ranges would count only where the ranges are one.
+        held = (revision for revision, passages in self.seen(visible).items() if passages)
+        digest.update("".join(f"{revision}\n" for revision in held).encode())
         return digest.hexdigest()[:24]
 
     def _documents_in(self, low: int, high: int) -> tuple[int, int]:
@@ -206,18 +213,22 @@ class Generation:
 
     def _oldest_kept(self, period: Period, at: datetime) -> int:
         """The earliest anchor whose retention has not passed, in microseconds. One bisection serves all classes."""
+        if self._moments and not passed(time_of(self._moments[0]), period, at):
+            return self._moments[0]
         kept = bisect_left(self._moments, True, key=lambda anchor: not passed(time_of(anchor), period, at))
         return self._moments[kept] if kept < len(self._moments) else _NEVER
 
-    def _rows_without(self, first: int, last: int, hidden: Collection[DocumentId]) -> list[tuple[int, int]]:
-        """The rows of documents `first` to `last`, broken where a hidden one lies."""
-        gaps = sorted(
-            position for document in hidden if first <= (position := self._positions.get(document, -1)) < last
-        )
-        edges = [first, *(edge for gap in gaps for edge in (gap, gap + 1)), last]
-        pieces = zip(edges[::2], edges[1::2], strict=True)
-        rows = [(int(self._starts[low]), int(self._starts[high])) for low, high in pieces]
-        return [(low, high) for low, high in rows if low < high]
+
+def _without(gaps: Sequence[int], first: int, last: int) -> Iterator[tuple[int, int]]:
+    """The range from `first` to `last`, broken where one of the ascending `gaps` lies."""
+    inside = gaps[bisect_left(gaps, first) : bisect_left(gaps, last)]
+    edges = [first, *(edge for gap in inside for edge in (gap, gap + 1)), last]
+    return ((low, high) for low, high in zip(edges[::2], edges[1::2], strict=True) if low < high)
+
+
+def _ends(ascending: NDArray[np.int64]) -> tuple[int, int]:
+    """The first and the last of them."""
+    return (int(ascending[0]), int(ascending[-1])) if len(ascending) else (_NEVER, _NEVER)
 
 
 def microseconds_of(time: datetime) -> int:

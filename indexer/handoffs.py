@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NewType
 
-from sqlalchemy import Row, and_, false, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, false, insert, or_, select, update
 from sqlmodel import Session, SQLModel
 
 from indexer.asked import Asked, Purview, asked_of, purview_of
@@ -59,6 +59,13 @@ class Handoff:
 _ASKED, _HANDOFF = (SQLModel.metadata.tables[str(row.__tablename__)] for row in (AskedRow, HandoffRow))
 _COLUMNS = [column.label(f"queue_{column.name}") for column in _HANDOFF.columns]
 _JOINED = select(_ASKED, *_COLUMNS).join(_HANDOFF, _HANDOFF.c.request == _ASKED.c.id)
+# Every retrieval that is handed off asks and writes these.
+_INSERT = insert(_HANDOFF)
+_WAITING = (
+    select(_HANDOFF.c.id)
+    .join(_ASKED, _ASKED.c.id == _HANDOFF.c.request)
+    .where(_ASKED.c.again == bindparam("again"), _HANDOFF.c.kind == bindparam("kind"))
+)
 
 
 def is_drawn(keyring: Keyring, request: str, share: float) -> bool:
@@ -73,10 +80,9 @@ def is_drawn(keyring: Keyring, request: str, share: float) -> bool:
 def queue(session: Session, keyring: Keyring, asked: Asked, kind: HandoffKind) -> None:
     """Have a person look at an answer. Where the request is one sent again, what waits for it already is kept."""
     if asked.again is not None:
-        before = select(_HANDOFF.c.id).join(_ASKED, _ASKED.c.id == _HANDOFF.c.request)
         # One drawn for review is no hand-off, and ends without anybody who answers.
-        before = before.where(_ASKED.c.again == asked.again, _HANDOFF.c.kind == kind.value)
-        if session.connection().execute(before).first() is not None:
+        before = {"again": asked.again, "kind": kind.value}
+        if session.connection().execute(_WAITING, before).first() is not None:
             return
     _insert(session, keyring, asked, kind)
 
@@ -145,7 +151,7 @@ def resolve(session: Session, handoff: HandoffId, *, by: str, now: datetime) -> 
 def _insert(session: Session, keyring: Keyring, asked: Asked, kind: HandoffKind) -> None:
     values = {"id": keyring.fingerprint("handoff", asked.request), "request": asked.request}
     waiting = HandoffState.WAITING.value
-    session.connection().execute(insert(_HANDOFF).values(**values, kind=kind.value, state=waiting))
+    session.connection().execute(_INSERT, {**values, "kind": kind.value, "state": waiting})
 
 
 def _set(session: Session, handoff: HandoffId, **values: str | None) -> None:

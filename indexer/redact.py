@@ -2,6 +2,7 @@
 
 import hmac
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ START_TIMEOUT_S = 60.0
 MIN_TIMEOUT_S = 2.0  # chosen: a query takes 1 ms, but others use the processors too
 TIMEOUT_PER_KB_S = 0.05  # chosen: more than ten times what ordinary text takes, twice the worst text tried
 
+PSEUDONYM = re.compile(r"\[([A-Z][A-Z0-9_]*)_([a-p]{20})\]")
+"""What `pseudonym` makes: the entity, and the letters."""
 PATTERNS_ONLY = "PATTERNS_ONLY"
 """Counts, among a document's redactions, passages in a language in which names were not looked for."""
 MAX_DROPS = 6
@@ -136,9 +139,9 @@ class Redactor:
 
         The letters are 80 bits of HMAC-SHA256 under `key` over the entity and the value's canonical spelling, so a
         value gets the same pseudonym in a document and in a query. Everything else is unchanged to the character, but
-        for a space beside what is dropped, and redacting the result changes nothing but, rarely, a
-        name at the edge of what is redacted. The texts of one document belong
-        into one call, in order. Rules without entities return the texts as they are.
+        for a space beside what is dropped, and redacting the result changes nothing but, rarely, a name at the edge of
+        what is redacted. The texts of one document belong into one call, in order. Rules without entities return the
+        texts as they are.
 
         Raises:
             QuarantineError: stage `redact`; reason `redaction_timeout`, or `redaction_failed`, or the detector's own.

@@ -1,8 +1,10 @@
 """What a retrieval reads of the catalog. Each statement is built once: building one costs as much as running it."""
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import Select, and_, bindparam, or_, select
 from sqlmodel import Session, SQLModel
 
 from indexer import orders
@@ -16,12 +18,11 @@ from policies.purge import is_entombed
 
 _DOCUMENT, _REVISION, _PASSAGE = (SQLModel.metadata.tables[name] for name in ("document", "revision", "passage"))
 _HIDDEN = select(_DOCUMENT.c.id).where(_DOCUMENT.c.source == bindparam("source"), _DOCUMENT.c.hidden)
-_CITED = (
-    select(_PASSAGE.c.revision, _PASSAGE.c.ordinal, _REVISION.c.version, _REVISION.c.sealed, _PASSAGE.c.text)
-    .join(_REVISION, _REVISION.c.id == _PASSAGE.c.revision)
-    .where(_PASSAGE.c.revision.in_(bindparam("revisions", expanding=True)))
-    .where(_PASSAGE.c.ordinal.in_(bindparam("ordinals", expanding=True)))
+_CITED = select(_PASSAGE.c.revision, _PASSAGE.c.ordinal, _REVISION.c.version, _REVISION.c.sealed, _PASSAGE.c.text).join(
+    _REVISION, _REVISION.c.id == _PASSAGE.c.revision
 )
+_CITED_AT_ONCE = 50
+"""As many as one answer may hold."""
 
 
 def hidden(session: Session, source: SourceName) -> frozenset[DocumentId]:
@@ -85,6 +86,21 @@ def with_parts(session: Session, source: SourceName, documents: Collection[Docum
 
 def cited(session: Session, wanted: Sequence[tuple[KeyId, int]]) -> dict[tuple[KeyId, int], tuple[str, bytes, bytes]]:
     """For each (revision, ordinal): the document's version, its sealed description and the passage's sealed text."""
-    revisions, ordinals = {revision for revision, _ in wanted}, {ordinal for _, ordinal in wanted}
-    rows = session.connection().execute(_CITED, {"revisions": list(revisions), "ordinals": list(ordinals)})
-    return {(KeyId(row.revision), row.ordinal): (row.version, row.sealed, row.text) for row in rows}
+    found: dict[tuple[KeyId, int], tuple[str, bytes, bytes]] = {}
+    for some in batched(wanted, _CITED_AT_ONCE):
+        given: dict[str, str | int] = {}
+        for place, (revision, ordinal) in enumerate(some):
+            given |= {f"revision_{place}": revision, f"ordinal_{place}": ordinal}
+        for row in session.connection().execute(_cited(len(some)), given):
+            found[KeyId(row.revision), row.ordinal] = row.version, row.sealed, row.text
+    return found
+
+
+@lru_cache(maxsize=_CITED_AT_ONCE)
+def _cited(number: int) -> Select[Any]:
+    # One by one: ten revisions times ten ordinals are a hundred passages, and SQLite scans the table for pairs.
+    each = (
+        and_(_PASSAGE.c.revision == bindparam(f"revision_{place}"), _PASSAGE.c.ordinal == bindparam(f"ordinal_{place}"))
+        for place in range(number)
+    )
+    return _CITED.where(or_(*each))

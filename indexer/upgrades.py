@@ -115,7 +115,7 @@ class Upgrade:
         libraries = list(map(self._library, _LIBRARIES[self.kind]))
         folder = self.folder
         try:
-            files = _digest(folder) if self._is_folder else metadata.version(self.model)
+            files = digest(folder) if self._is_folder else metadata.version(self.model)
         except (OSError, metadata.PackageNotFoundError):
             raise self._missing("It cannot be read") from None
         return " ".join((self.name, files, *libraries))
@@ -228,7 +228,10 @@ def _package(name: str) -> Path | None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("[!.]*") if path.is_file() and not _is_hidden(path, folder))
+    found = [path for path in folder.rglob("[!.]*") if not _is_hidden(path, folder)]
+    if any(path.is_symlink() and path.is_dir() for path in found):
+        raise OSError("A folder in it is a link, which is not followed.")
+    return sorted(path for path in found if path.is_file())
 
 
 def _is_hidden(path: Path, folder: Path) -> bool:
@@ -236,10 +239,15 @@ def _is_hidden(path: Path, folder: Path) -> bool:
 
 
 @cache
-def _digest(folder: Path) -> str:
+def digest(folder: Path) -> str:
+    """One SHA-256 of all files in a folder with their names, but for hidden ones.
+
+    Raises:
+        OSError: one cannot be read, or a folder in it is a link.
+    """
     # Once in a process: whatever happens to the files, the model that runs is the one it began with.
-    digest = sha256()
+    found = sha256()
     for path in _files(folder):
         with path.open("rb") as file:
-            digest.update(f"{path.relative_to(folder)} {file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()
+            found.update(f"{path.relative_to(folder)} {file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return found.hexdigest()

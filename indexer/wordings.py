@@ -4,7 +4,6 @@ The words of each have a key of their own in the keyring, which goes first: a ca
 it names, has no words that were forgotten. One with the former keyring does.
 """
 
-import re
 from collections.abc import Callable, Collection
 from datetime import datetime
 
@@ -12,13 +11,13 @@ from indexer import asked, catalog
 from indexer.asked import Asked, Kept
 from indexer.content import open_text
 from indexer.keyring import KeyId
+from indexer.redact import PSEUDONYM
 from indexer.tables import AskedRow, HandoffRow, LabelRow
 from indexer.workshop import Workshop
 from policies.manifest import Source
 
 TABLES = (AskedRow, LabelRow, HandoffRow)
 """Where questions are kept, and what hangs on them."""
-_PSEUDONYM = re.compile(r"\[[A-Z][A-Z0-9_]*_[a-p]{20}\]")
 
 
 def expire(workshop: Workshop, source: Source) -> None:
@@ -58,7 +57,7 @@ def count(workshop: Workshop, source: Source, is_meant: Callable[[str], bool]) -
 def forget_like(workshop: Workshop, source: Source, revisions: Collection[KeyId]) -> int:
     """Delete the kept words of those questions that hold a pseudonym which these revisions hold as well; how many."""
     held = _pseudonyms(workshop, revisions)
-    return forget(workshop, source, lambda query: not held.isdisjoint(_PSEUDONYM.findall(query))) if held else 0
+    return forget(workshop, source, lambda query: not held.isdisjoint(PSEUDONYM.findall(query))) if held else 0
 
 
 def _worded(workshop: Workshop, source: Source) -> tuple[tuple[Asked, ...], dict[str, Kept]]:
@@ -74,7 +73,8 @@ def _expire_keys(workshop: Workshop, source: Source, since: datetime) -> None:
         workshop.keyring.destroy(asked=past)
 
 
-def _pseudonyms(workshop: Workshop, revisions: Collection[KeyId]) -> frozenset[str]:
+def _pseudonyms(workshop: Workshop, revisions: Collection[KeyId]) -> frozenset[tuple[str, str]]:
+    """Those in the passages: entity and letters."""
     keys = workshop.keyring.document_keys(revisions)
     with workshop.database.reading() as session:
         texts = (
@@ -82,4 +82,4 @@ def _pseudonyms(workshop: Workshop, revisions: Collection[KeyId]) -> frozenset[s
             for revision, key in keys.items()
             for passage in catalog.passages(session, revision)
         )
-        return frozenset(pseudonym for text in texts for pseudonym in _PSEUDONYM.findall(text))
+        return frozenset(pseudonym for text in texts for pseudonym in PSEUDONYM.findall(text))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TypeAlias
 
 from policies import facts, retention
 from policies.manifest import Policy, Source
@@ -47,6 +48,10 @@ class Step:
     refusal: Deny | Gap | None
 
 
+_Asking: TypeAlias = tuple[tuple[Rule, Party, frozenset[str]], ...]
+"""Who asks, the caller and then the agent: the rule of access for each, and its principals, which are made once."""
+
+
 def permit(
     *,
     caller: Caller,
@@ -81,9 +86,10 @@ def permits(
 ) -> dict[ClassId, Permit | Deny | Gap]:
     """What `permit` says of each of these classes. What does not depend on the class is asked once."""
     refusal = approach(caller=caller, purpose=purpose, source=source, node=node, now=now)
+    asking = _asking(caller)
     return {
         class_id: refusal
-        or _first(_access_steps(source, caller, access, now))
+        or _first(_access_steps(source, asking, access, now))
         or _permit(source, class_id, purpose, now)
         for class_id, access in classes.items()
     }
@@ -114,7 +120,7 @@ def chain(
         yield Step(rule=Rule.RETENTION, refusal=_of_retention(source.policy, document.anchor, now))
         restricted = Deny(reason=Reason.RESTRICTED) if document.restricted else None
         yield Step(rule=Rule.RESTRICTION, refusal=restricted)
-        yield from _access_steps(source, caller, document.access, now)
+        yield from _access_steps(source, _asking(caller), document.access, now)
 
 
 def conflicts(*, source: Source, node: Node, now: datetime) -> tuple[Deny | Gap, ...]:
@@ -231,12 +237,16 @@ def _approach_steps(source: Source, caller: Caller, purpose: str, node: Node, no
         yield Step(rule=Rule.AGENT_REGION, refusal=_of_region(policy, agent, now))
 
 
-def _access_steps(source: Source, caller: Caller, access: Access | None, now: datetime) -> Iterator[Step]:
+def _asking(caller: Caller) -> _Asking:
+    rules = ((Rule.CALLER_ACCESS, caller), (Rule.AGENT_ACCESS, caller.agent))
+    return tuple((rule, party, party.principals()) for rule, party in rules if party is not None)
+
+
+def _access_steps(source: Source, asking: _Asking, access: Access | None, now: datetime) -> Iterator[Step]:
     yield Step(rule=Rule.FRESHNESS, refusal=_of_freshness(source, access, now))
     if access is not None:
-        yield Step(rule=Rule.CALLER_ACCESS, refusal=_of_access(source, caller, access))
-        if caller.agent is not None:
-            yield Step(rule=Rule.AGENT_ACCESS, refusal=_of_access(source, caller.agent, access))
+        for rule, party, principals in asking:
+            yield Step(rule=rule, refusal=_of_access(source, party, principals, access))
 
 
 def _of_state(source: Source) -> Deny | None:
@@ -289,10 +299,10 @@ def _of_freshness(source: Source, access: Access | None, now: datetime) -> Gap |
     return None if fresh else Gap(reason=Reason.ACL_STALE)
 
 
-def _of_access(source: Source, party: Party, access: Access) -> Deny | None:
-    """Do the access rules admit the party? Deny wins over allow."""
-    is_agent, principals, rules = isinstance(party, Agent), party.principals(), source.policy.access
-    if not principals.isdisjoint(access.deny | set(rules.deny)):
+def _of_access(source: Source, party: Party, principals: frozenset[str], access: Access) -> Deny | None:
+    """Do the access rules admit the party, who has these principals? Deny wins over allow."""
+    is_agent, rules = isinstance(party, Agent), source.policy.access
+    if not (principals.isdisjoint(access.deny) and principals.isdisjoint(rules.deny)):
         return Deny(reason=Reason.AGENT_DENY_RULE if is_agent else Reason.DENY_RULE)
     bounded = source.mirrors_access and principals.isdisjoint(rules.allow)
     if bounded or principals.isdisjoint(access.allow):

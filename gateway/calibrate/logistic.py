@@ -55,11 +55,11 @@ def fit(rows: NDArray[np.float64], sufficient: Flags, prior: Prior, signs: Colum
     return found
 
 
-def shrunk(mean: Column, *, intercept_sd: float, slope_sd: float, free_sd: float) -> Prior:
+def shrunk(mean: Column, *, intercept_sd: float, slope_sd: float, free_sd: float | Column) -> Prior:
     """A prior around a known model, loose by three standard deviations.
 
     By `intercept_sd` its intercept may differ, by the factor `slope_sd` the size of its coefficients as one, and by
-    `free_sd` each coefficient by itself.
+    `free_sd` each coefficient by itself, shape (m,) where not all by the same.
     """
     coefficients = mean[1:]
     covariance = np.zeros((len(mean), len(mean)))

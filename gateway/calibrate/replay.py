@@ -130,7 +130,7 @@ class Replay:
             view = self._view(database, registered, before, basis.golden, published=published)
             if _is_as_fitted(latest, view):
                 return self._mended(name, basis)
-            tried = f"{view.opened.scope()} {self.lookup().keyring.fingerprint(repr(view.makers))}"
+            tried = f"{view.opened.scope()} {self.lookup().keyring.fingerprint(view.makers.key)}"
             if basis.tried == tried and basis.failed in _FINAL:
                 return None
             model = self._fitted(database, view)

@@ -6,6 +6,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, entry_points, requires, version
@@ -62,7 +63,7 @@ def doctor(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
         "connectors": _connectors,
         "law": _law,
     }
-    found = [*(_look(what, look) for what, look in looks.items()), *look_inside(home)]
+    found = [*(_look(what, look) for what, look in looks.items()), *look_at_reader(), *look_inside(home)]
     if as_json:
         show_json([asdict(checked) for checked in found])
     else:
@@ -141,6 +142,28 @@ def _detector() -> str:
         raise SettingsError("An e-mail address was not redacted.", mend="Install Penstock again.")
     read_by = "".join(f"; names are read by {upgrade} too{_reading(upgrade)}" for upgrade in upgrades)
     return f"starts and redacts, {confined}{read_by}"
+
+
+def look_at_reader() -> Iterator[Checked]:
+    """What a look at the reader of passages finds; nothing where none is named."""
+    found = _look("reader of passages", _reader)
+    if found.detail:
+        yield found
+
+
+def _reader() -> str:
+    from gateway.settings import reader_from_environment
+    from gateway.wiring import LazyStages
+
+    choice = reader_from_environment()
+    if choice is None:
+        return ""
+    with ExitStack() as resources:
+        stages = LazyStages(resources, ())
+        reader = choice.reader(lambda: stages.embedder)
+        resources.callback(reader.close)
+        reader.score("What is read?", ["A line of text."])
+    return f"{reader.name} reads the first passages for the confidence"
 
 
 def _reading(upgrade: "Upgrade") -> str:

@@ -165,16 +165,10 @@ def _check(*, sufficient: bool, answerable: bool | None) -> None:
 
 
 def _tell(held: "Handoff", *, as_json: bool) -> None:
+    from gateway.review.schemas import standing
+
     if as_json:
-        show_json(
-            {
-                "id": held.id,
-                "request_id": held.asked.request,
-                "source": held.asked.source,
-                "kind": held.kind.value,
-                "state": held.state.value,
-            }
-        )
+        show_json(standing(held))
         return
     say(f"{held.asked.source}: hand-off {held.id} is {held.state}.")
 

@@ -1,9 +1,6 @@
 """A document beside what is left of it, as one page that loads nothing, runs nothing and prints well."""
 
-import re
-from base64 import b64encode
 from collections.abc import Iterator
-from hashlib import sha256
 from html import escape
 from itertools import count
 from types import MappingProxyType
@@ -11,14 +8,12 @@ from typing import Final
 
 from gateway.cli.redaction_style import STYLE
 from gateway.cli.shown import Group, Piece, Shown, group, score, visible
+from gateway.pagehead import opening
 from indexer.reasons import Hidden, Reason, label
+from indexer.redact import PSEUDONYM
 
-_STYLE_HASH: Final = b64encode(sha256(STYLE.encode()).digest()).decode()
-POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
-"""What a browser may do for the page: style it. Were an escape missing, no script of a document's would run."""
 _CLASSES = {kind: kind.name.lower() for kind in Group}
 _LANGUAGES: Final = MappingProxyType({"en": "English", "fr": "French"})
-_PSEUDONYM = re.compile(r"\[([A-Z0-9_]+)_([a-p]{20})\]")
 
 
 def render(shown: Shown) -> str:
@@ -28,13 +23,8 @@ def render(shown: Shown) -> str:
 
 def _page(shown: Shown) -> Iterator[str]:
     name = _text(shown.name)
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="referrer" content="no-referrer">\n<meta name="robots" content="noindex, nofollow">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{name} – what would be hidden</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-    )
+    # Were an escape missing further down, no script of a document's would run.
+    yield opening(f"{name} – what would be hidden", STYLE)
     yield from _head(shown, name)
     yield "<main>\n"
     yield from _beside(shown)
@@ -98,7 +88,7 @@ def _redacted(piece: Piece) -> Iterator[str]:
 
 
 def _replacement(replacement: str) -> str:
-    if match := _PSEUDONYM.fullmatch(replacement):
+    if match := PSEUDONYM.fullmatch(replacement):
         return f"[<b>{match[1]}</b>_<i>{match[2]}</i>]"
     return _text(replacement)
 

@@ -201,7 +201,7 @@ def confidence_of(opened: "Installation", session: "Session", registered: "Regis
     source = described(registered)
     clock_of = (source.policy.retention.period, clock())
     visible = generation.kept({ClassId(name): clock_of for name in model.classes}, unseen)
-    made_by = makers(opened.stages.redactor, opened.stages.embedder_identity, source)
+    made_by = makers(opened.stages.redactor, opened.stages.embedder_identity, source, opened.reader)
     standing = Ledge().standing(session, spoken, generation, visible, made_by)
     why = tuple(_WHY[cause].format(changed=standing.changed, failed=spoken.failed) for cause in standing.causes)
     return replace(found, status=standing.status.value, why=why)
@@ -212,6 +212,7 @@ _WHY = {
     "analyser_changed": "it was fitted with another analyser; sync",
     "splitter_changed": "it was fitted on passages that were cut otherwise; sync",
     "redactor_changed": "it was fitted on text that was redacted otherwise; sync",
+    "reader_changed": "it was fitted with another reader of passages, or none; run: penstock calibrate",
     "replay_failed": "its questions could not be asked again ({failed}); run: penstock calibrate",
     "passages_changed": "{changed:.1%} of the passages changed since it was fitted",
 }

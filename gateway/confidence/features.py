@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache, reduce
-from itertools import pairwise
+from itertools import filterfalse, pairwise
 from operator import or_
 
 from indexer.analyse import terms
@@ -125,9 +125,9 @@ class _Text:
         self.text = text
         # As long as the text: İ is the one letter that becomes two.
         self._lower = text.replace("İ", "I").lower().replace(", ", "  ").replace(". ", "  ")
-        self.words = self._lower.split()
+        self.words = frozenset(self._lower.split())
 
-    def sentences(self) -> list[tuple[str, list[str]]]:
+    def sentences(self) -> list[tuple[str, Sequence[str]]]:
         """Its sentences, each with its words."""
         return [(self.text[start:end], self._lower[start:end].split()) for start, end in sentences(self.text)]
 
@@ -159,8 +159,8 @@ class _Reader:
     def best(self, text: _Text, heading: int) -> tuple[float, float]:
         """The weight of the best sentence of a text, and of the best two in a row with what its heading holds."""
         singles = [self._held(sentence, words) for sentence, words in text.sentences()]
-        pairs = [left | right | heading for left, right in pairwise(singles)] or [singles[0] | heading]
-        return max(map(self.weight, singles)), max(map(self.weight, pairs))
+        pairs = {left | right | heading for left, right in pairwise(singles)} or {singles[0] | heading}
+        return max(map(self.weight, set(singles))), max(map(self.weight, pairs))
 
     def weight(self, held: int) -> float:
         """What the terms held weigh together."""
@@ -169,13 +169,16 @@ class _Reader:
             self._weights[held] = sum([term.idf for place, term in enumerate(self._asked) if held >> place & 1])
         return self._weights[held]
 
-    def _held(self, text: str, words: Sequence[str]) -> int:
+    def _held(self, text: str, words: Iterable[str]) -> int:
         if self._spaced and _SPACED_NUMBER.search(text):
             return self._holding(terms(text, self._languages))
         return self._told(words)
 
-    def _told(self, words: Sequence[str]) -> int:
-        return reduce(or_, [self._telling[word] for word in self._telling.keys() & words], 0)
+    def _told(self, words: Iterable[str]) -> int:
+        held = 0
+        for word in self._telling.keys() & words:
+            held |= self._telling[word]
+        return held
 
     def _holding(self, found: Iterable[str]) -> int:
         return reduce(or_, [self._bits.get(term, 0) for term in found], 0)
@@ -190,12 +193,13 @@ def _beginning(words: AbstractSet[str], asked: Iterable[str]) -> list[str]:
     """The words that may hold one of these terms, by how they begin."""
     starts = frozenset(start for term in asked for start in _starts(term))
     shortest = {start[:_SHORT] for start in starts}
-    return [
-        word
-        for word in words
-        if (word[:_SHORT] in shortest and (word[:_LONG] in starts or word[:_SHORT] in starts))
-        or (not (word.isalpha() and word.isascii()) and _has_part(word, starts))
-    ]
+    found = [word for word in words if word[:_SHORT] in shortest]
+    found = [word for word in found if word[:_LONG] in starts or word[:_SHORT] in starts]
+    # Nearly every word is of plain letters, which is told of all of them at once.
+    odd = set(filterfalse(str.isalpha, words))
+    if not "".join(words).isascii():
+        odd.update(filterfalse(str.isascii, words))
+    return [*found, *(word for word in odd.difference(found) if _has_part(word, starts))]
 
 
 def _has_part(word: str, starts: AbstractSet[str]) -> bool:

@@ -1,9 +1,10 @@
 """The logistic models that turn features into a confidence: the shipped one, and that of a source, shrunk to it."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +19,7 @@ MIN_UNANSWERABLE = 20
 """From so many labels on a model is called calibrated (measured: 50 labels come within .01 AUROC of 300 on web
 questions, and their calibration error is that of chance)."""
 STRAIGHT = (0.0, 1.0, 1.0)
+_OTHER_SCHEMAS = 1 << 24
 _SHIPPED = Path(__file__).with_name("shipped.json")
 
 
@@ -25,8 +27,9 @@ _SHIPPED = Path(__file__).with_name("shipped.json")
 class Linear:
     """A logistic model over features that are standardised by `mean` and `scale`, in the order of FEATURES.
 
-    Its logit is bent (Kull et al., AISTATS 2017: beta calibration): an offset, then the slope where an answer is
-    unlikely and that where it is likely. As (0, 1, 1) it stays as it is.
+    Fitted with a reader it has one more, the last, for its score. Its logit is bent (Kull et al., AISTATS 2017: beta
+    calibration): an offset, then the slope where an answer is unlikely and that where it is likely. As (0, 1, 1) it
+    stays as it is.
     """
 
     mean: tuple[float, ...]
@@ -55,13 +58,27 @@ class Linear:
 class Makers:
     """What makes an index and the queries that are put to it: with another of these, a model's figures are not known.
 
-    `embedder` names the precision of its vectors too, `redactor` the source's rules too.
+    `embedder` names the precision of its vectors too, `redactor` the source's rules too. `reader` is "" without one.
     """
 
     embedder: str
     analyser: str
     splitter: str
     redactor: str
+    reader: str = field(default="", repr=False)  # without one, it is to read as before there were any
+
+    @property
+    def key(self) -> str:
+        """All of them in one text, the same only for the same."""
+        return f"{self!r}{self.reader}"
+
+    @property
+    def schema(self) -> int:
+        """Which features these give: SCHEMA, or for each reader another number, below 2^25."""
+        if not self.reader:
+            return SCHEMA
+        digest = hashlib.sha256(f"{SCHEMA} {self.reader}".encode()).digest()
+        return _OTHER_SCHEMAS + int.from_bytes(digest[:3])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,7 +189,10 @@ class Model:
 
     def dump(self) -> str:
         """As JSON."""
-        return json.dumps(asdict(self), sort_keys=True)
+        plain = asdict(self)
+        if not self.makers.reader:
+            del plain["makers"]["reader"]
+        return json.dumps(plain, sort_keys=True)
 
     @classmethod
     def load(cls, content: str) -> Self:
@@ -185,13 +205,13 @@ class Model:
             plain = json.loads(content, parse_constant=_no_number)
             if plain["schema"] != SCHEMA:
                 raise _of_another_version(plain["source"])
-            held = plain["certificate"]
+            held, made_by = plain["certificate"], Makers(**plain["makers"])
             return cls(
                 **plain
                 | {
                     "classes": tuple(plain["classes"]),
-                    "makers": Makers(**plain["makers"]),
-                    "linear": _linear(plain["linear"]),
+                    "makers": made_by,
+                    "linear": _linear(plain["linear"], len(FEATURES) + bool(made_by.reader)),
                     "certificate": None if held is None else _certificate(held, plain),
                     "points": tuple(Point(**point) for point in plain["points"]),
                 }
@@ -221,18 +241,18 @@ def load_linear(path: Path) -> Linear:
     try:
         plain = json.loads(path.read_text("utf-8"), parse_constant=_no_number)
         if plain["features"] == list(FEATURES):
-            return _linear(plain["model"])
+            return _linear(plain["model"], len(FEATURES))
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise IntegrityError(f"The confidence model {path.name!r} is damaged.", mend="Install Penstock again.")
 
 
-def _linear(plain: dict[str, Any]) -> Linear:
+def _linear(plain: dict[str, Any], count: int) -> Linear:
     rows: dict[str, tuple[float, ...]] = {
         name: tuple(plain[name]) for name in ("mean", "scale", "coefficients", "bend")
     }
     linear = Linear(**plain | rows)
-    if [len(row) for row in rows.values()] != [len(FEATURES)] * 3 + [3] or not all(scale > 0 for scale in linear.scale):
+    if [len(row) for row in rows.values()] != [count] * 3 + [3] or not all(scale > 0 for scale in linear.scale):
         raise ValueError("It is not a model of these features.")
     return linear
 

@@ -28,6 +28,7 @@ class Staleness(StrEnum):
     ANALYSER = "analyser_changed"
     SPLITTER = "splitter_changed"
     REDACTOR = "redactor_changed"
+    READER = "reader_changed"
     REPLAY = "replay_failed"
     PASSAGES = "passages_changed"
 
@@ -128,4 +129,5 @@ _OF_MAKER = {
     "analyser": Staleness.ANALYSER,
     "splitter": Staleness.SPLITTER,
     "redactor": Staleness.REDACTOR,
+    "reader": Staleness.READER,
 }

@@ -3,7 +3,7 @@
 from gateway.report.drift import Drift, drift
 from gateway.report.file import SVG_MARK, svg
 from gateway.report.measures import Figure, Measures
-from gateway.report.page import MARK, POLICY, page
+from gateway.report.page import MARK, page
 from gateway.report.report import Labels, Report, Standing, measure, plain
 from gateway.report.source import of_source
 from gateway.report.words import FIGURES, interval, on_drift, percent, percents, written
@@ -11,7 +11,6 @@ from gateway.report.words import FIGURES, interval, on_drift, percent, percents,
 __all__ = [
     "FIGURES",
     "MARK",
-    "POLICY",
     "SVG_MARK",
     "Drift",
     "Figure",

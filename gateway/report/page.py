@@ -1,10 +1,9 @@
 """A report as one page that loads nothing, runs nothing and prints well."""
 
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from typing import Final
 
+from gateway.pagehead import opening
 from gateway.report import tables, words
 from gateway.report.chart import HEIGHT, WIDTH, Picture
 from gateway.report.measures import Measures
@@ -15,9 +14,6 @@ from gateway.report.tables import text
 from gateway.report.words import asked, percent, percents
 from policies.model import ConfidenceStatus
 
-_STYLE_HASH: Final = b64encode(sha256(STYLE.encode()).digest()).decode()
-POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
-"""What a browser may do for the page: style it."""
 MARK: Final = '<meta name="generator" content="penstock report">'
 """By this a page is known as a report, which another may replace."""
 
@@ -29,13 +25,7 @@ def page(report: Report) -> str:
 
 def _page(report: Report) -> Iterator[str]:
     subject = text(report.subject)
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n{MARK}\n'
-        '<meta name="referrer" content="no-referrer">\n<meta name="robots" content="noindex, nofollow">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{subject} – how far its confidence carries</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-    )
+    yield opening(f"{subject} – how far its confidence carries", STYLE, mark=f"{MARK}\n")
     yield f'<header>\n<h1>How far the confidence of {subject} carries</h1>\n<p class="made">'
     yield f"Made {report.made:%Y-%m-%d %H:%M} UTC by penstock report. It holds no text of questions or documents.</p>\n"
     yield from _head(report)

@@ -143,7 +143,7 @@ def render_feedback(request: str, opinion: Opinion) -> bytes:
 
 def render_standing(handoff: Handoff) -> bytes:
     """The body that says how a hand-off stands, without names or words: it is kept with its idempotency key."""
-    return dump(_standing(handoff))
+    return dump(standing(handoff))
 
 
 def render_handoffs(found: Sequence[Waiting], request_id: str) -> bytes:
@@ -151,12 +151,23 @@ def render_handoffs(found: Sequence[Waiting], request_id: str) -> bytes:
     return dump({"request_id": request_id, "handoffs": list(map(plain, found))})
 
 
+def standing(handoff: Handoff) -> dict[str, object]:
+    """How a hand-off stands, as JSON has it."""
+    return {
+        "id": handoff.id,
+        "request_id": handoff.asked.request,
+        "source": handoff.asked.source,
+        "kind": handoff.kind,
+        "state": handoff.state,
+    }
+
+
 def plain(waiting: Waiting) -> dict[str, object]:
     """A hand-off as JSON has it."""
     handoff, words = waiting.handoff, waiting.words
     question = handoff.asked
     return {
-        **_standing(handoff),
+        **standing(handoff),
         "asked_at": question.asked_at.isoformat(),
         "asked_by": question.subject,
         "agent": question.agent,
@@ -192,16 +203,6 @@ def standing_examples(state: HandoffState) -> dict[str, dict[str, Any]]:
         claimed_at=None, resolved_by=None, resolved_at=None, asked=question,
     )  # fmt: skip
     return {state.value: {"summary": f"a hand-off that is {state.value}", "value": parse(render_standing(handoff))}}
-
-
-def _standing(handoff: Handoff) -> dict[str, object]:
-    return {
-        "id": handoff.id,
-        "request_id": handoff.asked.request,
-        "source": handoff.asked.source,
-        "kind": handoff.kind,
-        "state": handoff.state,
-    }
 
 
 def _read(body: bytes, model: type[Body]) -> Body:

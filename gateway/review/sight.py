@@ -50,12 +50,13 @@ class Sight:
 
     def view(self, session: Session, caller: Caller | None, now: datetime) -> View:
         """What a caller may review; everything for None, who is at the machine."""
-        every = {one.name: parse(one.manifest, path="catalog") for one in catalog.registrations(session)}
+        registered = catalog.registrations(session)
+        sources = {one.name: parse(one.manifest, path="catalog") for one in registered}
         if caller is None:
-            return View(sources=every, classes=None)
-        read = {one.name: self._readable(session, one, caller, now) for one in catalog.registrations(session)}
+            return View(sources=sources, classes=None)
+        read = {one.name: self._readable(session, one, sources[one.name], caller, now) for one in registered}
         classes = {name: found for name, found in read.items() if found}
-        return View(sources={name: every[name] for name in classes}, classes=classes)
+        return View(sources={name: sources[name] for name in classes}, classes=classes)
 
     def document(
         self, session: Session, source: Source, caller: Caller | None, named: str, now: datetime
@@ -70,9 +71,9 @@ class Sight:
         return found.id if caller is None or self._may_read(session, registered, caller, found, now) else None
 
     def _readable(
-        self, session: Session, registered: Registration, caller: Caller, now: datetime
+        self, session: Session, registered: Registration, source: Source, caller: Caller, now: datetime
     ) -> frozenset[ClassId]:
-        source, classes = parse(registered.manifest, path="catalog"), dict(self._classes(registered))
+        classes = dict(self._classes(registered))
         if serving.unseen(session, self.keyring.database, source.name) is None:
             return frozenset()
         return frozenset(

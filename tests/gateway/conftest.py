@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.gateway.operating import Office, office_over
-from tests.indexer.workbench import Bench, create, opened
+from tests.indexer.copies import copied
+from tests.indexer.workbench import Bench
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    create(tmp_path / "home")
-    with opened(tmp_path / "home") as made:
+def bench(blank: Path, tmp_path: Path) -> Iterator[Bench]:
+    with copied(blank, tmp_path / "home") as made:
         yield made
 
 

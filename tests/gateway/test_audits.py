@@ -24,8 +24,8 @@ from indexer.seal import Key
 from policies import ledger
 from policies.errors import IntegrityError, PenstockError, RefusedError, SettingsError
 from policies.model import Action, AuditEvent, SourceName
-from tests import catalogs
-from tests.indexer.workbench import MASTER_KEY, Bench
+from tests.gateway.shells import environment_of
+from tests.indexer.workbench import Bench
 
 DOCUMENT = "d" * 32
 
@@ -72,15 +72,8 @@ class Shell:
 
 @pytest.fixture
 def shell(bench: Bench) -> Shell:
-    environment = {
-        "PENSTOCK_HOME": str(bench.home.root),
-        "PENSTOCK_MASTER_KEY": encode_master_key(MASTER_KEY),
-        "PENSTOCK_MASTER_KEY_FILE": "",
-        "COLUMNS": "300",
-        **catalogs.environment(bench.home.root),
-    }
     bench.apply()
-    made = Shell(bench, environment)
+    made = Shell(bench, environment_of(bench))
     made.append(3)
     return made
 

@@ -22,16 +22,16 @@ from policies.orders import OrderKind
 from policies.purge import ErasureRequest
 from tests import catalogs
 from tests.gateway.test_retrieval import STAFF, apply, ask, retrieval
-from tests.indexer.workbench import ACTOR, MASTER_KEY, MODIFIED, Bench, create, opened, text
+from tests.indexer.copies import copied
+from tests.indexer.workbench import ACTOR, MASTER_KEY, MODIFIED, Bench, text
 
 HOUR = timedelta(hours=1)
 OLD = replace(text("Leave", "Annual leave days of long ago."), modified=MODIFIED)
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    create(tmp_path / "home")
-    with opened(tmp_path / "home") as made:
+def bench(blank: Path, tmp_path: Path) -> Iterator[Bench]:
+    with copied(blank, tmp_path / "home") as made:
         made.origin.files = {"leave.md": OLD, "other.md": replace(OLD, modified=None)}
         made.sync(apply(made))
         yield made

@@ -16,9 +16,12 @@ from policies.manifest import Source
 from policies.model import Access, Agent, Caller, DocumentId, Node, Reason
 from policies.orders import OrderKind
 from policies.purge import ErasureRequest
+from tests import catalogs
 from tests.gateway.test_retrieval import BOT, NODE, PURPOSE, REQUEST, STAFF, ask, retrieval, who
+from tests.indexer.copies import Template, worked_on
 from tests.indexer.test_sync import MIRRORED
 from tests.indexer.workbench import ACTOR, MODIFIED, NOW, Bench, File, create, opened, part_id, text
+from tests.policies import handbook
 
 LEAVE, BOARD, OLD, LOCKED, MAIL, ERASED, GONE = (
     "leave.md", "board/plan.md", "old.md", "locked.md", "mail.eml", "erased.md", "gone.md",
@@ -78,22 +81,25 @@ class World:
         erase.erase(self.bench.workshop, self.source, request, actor=ACTOR)
 
 
-def made(folder: Path) -> Iterator[World]:
-    create(folder)
-    with opened(folder) as bench:
-        source = bench.apply()
-        bench.origin.files = dict(FILES)
-        bench.sync(source)
-        world = World(bench=bench, source=source)
-        world.erase(ERASED)
-        del bench.origin.files[GONE]
-        bench.sync(source)
-        yield world
+def fill(bench: Bench) -> None:
+    source = bench.apply()
+    bench.origin.files = dict(FILES)
+    bench.sync(source)
+    World(bench=bench, source=source).erase(ERASED)
+    del bench.origin.files[GONE]
+    bench.sync(source)
+
+
+@pytest.fixture(scope="module")
+def filled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    with worked_on(blank, tmp_path_factory.mktemp("filled"), fill) as made:
+        yield made
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    yield from made(tmp_path / "home")
+def world(filled: Template, tmp_path: Path) -> Iterator[World]:
+    with filled.copied(tmp_path / "home") as bench:
+        yield World(bench=bench, source=handbook.source())
 
 
 def nothing(_: World) -> None:
@@ -285,13 +291,16 @@ def test_a_hold_neither_shows_nor_hides(world: World) -> None:
 
 
 @pytest.fixture(scope="module")
-def property_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    for world in made(tmp_path_factory.mktemp("explained") / "home"):
+def property_world(filled: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("explained")
+    with filled.copied(folder / "home") as bench:
+        world = World(bench=bench, source=handbook.source())
         world.bench.origin.files["restricted.md"] = text("Restricted", "Annual leave of the restricted.")
         world.bench.sync(world.source)
         world.restrict("restricted.md")
         expired(world)
         yield world
+    catalogs.drop(folder)
 
 
 GROUPS = st.frozensets(st.sampled_from(["staff", "board", "contractors", "temps"]))

@@ -3,28 +3,24 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from gateway.cli.commands import build
 from gateway.cli.exits import FINDINGS
-from gateway.cli.shell import Run, operator
-from gateway.settings import encode_master_key
+from gateway.cli.shell import operator
 from gateway.wiring import clock
 from indexer import erase
 from policies.errors import ConflictError, PenstockError, RefusedError, UnauthenticatedError
-from policies.manifest import Source
-from policies.model import Action, DocumentId
+from policies.model import Action
 from policies.purge import WHOLE_DOCUMENT
 from tests import catalogs
-from tests.indexer.workbench import ACTOR, MASTER_KEY, Bench, File, everything_below, left_below, text
+from tests.gateway.shells import Shell, environment_of
+from tests.indexer.copies import Template, worked_on
+from tests.indexer.workbench import ACTOR, Bench, File, everything_below, left_below, text
 from tests.policies import handbook
 
 SOURCE = "hr-handbook"
@@ -35,69 +31,29 @@ SOUGHT = "Wilhelmina Nowhere"
 SCRIPT = Path(sys.executable).with_name("penstock")
 
 
-@dataclass
-class Shell:
-    """Commands on the home of a bench."""
-
-    bench: Bench
-    source: Source
-    environment: dict[str, str]
-
-    def run(self, *arguments: str, given: str | None = None) -> Result:
-        runner = CliRunner(env=self.environment)
-        return cast("Result", runner.invoke(build(), arguments, obj=Run(), input=given))
-
-    def must(self, *arguments: str, given: str | None = None) -> str:
-        result = self.run(*arguments, given=given)
-        assert result.exit_code == 0, (result.output, result.exception)
-        return str(result.stdout)
-
-    def json(self, *arguments: str) -> Any:  # noqa: ANN401 - the tests know what a command prints
-        return json.loads(self.must(*arguments, "--json"))
-
-    def refused(self, *arguments: str, given: str | None = None) -> PenstockError:
-        error = self.run(*arguments, given=given).exception
-        assert isinstance(error, PenstockError), error
-        return error
-
-    def key(self, subject: str, *options: str) -> str:
-        """A new API key, as text."""
-        asked = ("--subject", subject, "--purpose", "employee-support", "--region", "gb", *options)
-        return self.must("key", "create", *asked).strip()
-
-    def key_file(self, subject: str, *options: str) -> str:
-        path = self.bench.home.root.parent / f"{subject}.txt"
-        path.write_text(self.key(subject, *options) + "\n")
-        return str(path)
-
-    def id(self, name: str) -> DocumentId:
-        return self.bench.id(self.source, name)
-
-    def last(self) -> tuple[str, str, list[str], Mapping[str, object]]:
-        record = self.bench.audit()[-1]
-        return record.action, record.actor, json.loads(record.objects), json.loads(record.detail)
-
-
-@pytest.fixture
-def shell(bench: Bench) -> Shell:
+def fill(bench: Bench) -> None:
     bench.clock.now = now = clock()
     young, old = now - timedelta(days=10), now - timedelta(days=720)
-    source = bench.apply()
     bench.origin.files = {
         LEAVE: replace(text("Leave", "Twenty five days a year."), modified=young),
         OLD: replace(text("Old", "Twenty days a year."), modified=old),
         CASE: replace(text("A case", f"It is of {SOUGHT}, zed7@example.org."), modified=young),
         LOCKED: File(content=b"!encrypted", modified=young),
     }
-    bench.sync(source)
-    environment = {
-        "PENSTOCK_HOME": str(bench.home.root),
-        "PENSTOCK_MASTER_KEY": encode_master_key(MASTER_KEY),
-        "PENSTOCK_MASTER_KEY_FILE": "",
-        "COLUMNS": "300",
-        **catalogs.environment(bench.home.root),
-    }
-    return Shell(bench=bench, source=source, environment=environment)
+    bench.sync(bench.apply())
+
+
+@pytest.fixture(scope="module")
+def governed(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    with worked_on(blank, tmp_path_factory.mktemp("governed"), fill) as made:
+        yield made
+
+
+@pytest.fixture
+def shell(governed: Template, tmp_path: Path) -> Iterator[Shell]:
+    with governed.copied(tmp_path / "home") as bench:
+        bench.clock.now = clock()
+        yield Shell(bench=bench, source=handbook.source(), environment=environment_of(bench))
 
 
 # Who acts

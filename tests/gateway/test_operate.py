@@ -1,9 +1,6 @@
 """What an operator does over HTTP."""
 
 import json
-import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,12 +20,12 @@ from indexer.database import Database
 from indexer.joblog import JobId, JobKind, JobState
 from policies.errors import ConflictError, DependencyError, RefusedError
 from policies.model import Role
+from tests.gateway.dying import killed
 from tests.gateway.fakes import ANN
 from tests.gateway.operating import KEY_TEXT, USUAL, Office, fails, office_over
 from tests.gateway.test_app import problem_of
 from tests.indexer.workbench import ACTOR, Bench, with_database
 
-ROOT = Path(__file__).parents[2]
 SYNC = "/v1/sources/hr-handbook/sync"
 OPERATORS = {"Authorization": "Bearer operator"}
 NEEDLE = "NEEDLE-7f3a"
@@ -262,15 +258,9 @@ def test_of_a_storm_of_different_requests_one_comes_through(office: Office) -> N
     assert {response.json()["job"] for response in responses if response.status_code == 409} == {job}
 
 
-def kill(bench: Bench, act: str, moment: str, *, job: str = "") -> None:
-    """Have another process serve the request that `post` sends, and die."""
-    command = [sys.executable, "-m", "tests.gateway.dying", str(bench.home.root), act, job, moment]
-    assert subprocess.run(command, cwd=ROOT, check=False, timeout=60).returncode == -signal.SIGKILL
-
-
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_process_killed_around_the_asking_has_not_asked_twice(office: Office, moment: str) -> None:
-    kill(office.bench, "sync", moment)
+    killed(office.bench, "sync", moment)
     left = office.all_jobs()
     assert len(left) == (moment == "after")
     problem_of(post(office), 409, "idempotency_key_in_flight")
@@ -290,7 +280,7 @@ def test_a_process_killed_around_the_steering_leaves_an_answer_to_be_had(
     job = office.written()
     if verb == "resume":
         office.jobs.pause(job, actor=ACTOR)
-    kill(office.bench, verb, moment, job=job)
+    killed(office.bench, verb, moment, job=job)
     office.bench.clock.forward(IN_FLIGHT)
     acts = len(office.jobs.acts)
     response = post(office, f"/v1/jobs/{job}/{verb}")

@@ -27,9 +27,9 @@ from indexer.keyring import Keyring
 from policies.errors import ConflictError, PenstockError, RefusedError
 from policies.manifest import Source
 from policies.model import Action, SourceName
-from tests import catalogs
+from tests.gateway.shells import environment_of
 from tests.indexer.test_sync import MIRRORED
-from tests.indexer.workbench import MASTER_KEY, NOW, Bench, text
+from tests.indexer.workbench import NOW, Bench, text
 
 SOURCE = SourceName("hr-handbook")
 NEEDLE = "NEEDLE-7f3a"
@@ -67,14 +67,7 @@ class Shell:
 
 @pytest.fixture
 def shell(bench: Bench) -> Shell:
-    environment = {
-        "PENSTOCK_HOME": str(bench.home.root),
-        "PENSTOCK_MASTER_KEY": encode_master_key(MASTER_KEY),
-        "PENSTOCK_MASTER_KEY_FILE": "",
-        "COLUMNS": "300",
-        **catalogs.environment(bench.home.root),
-    }
-    return Shell(bench=bench, source=bench.apply(), environment=environment)
+    return Shell(bench=bench, source=bench.apply(), environment=environment_of(bench))
 
 
 def test_a_sync_can_be_left_to_a_worker(shell: Shell) -> None:

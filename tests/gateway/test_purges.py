@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,11 +26,13 @@ from policies.manifest import Source
 from policies.model import DocumentId, Role, SourceName
 from policies.orders import OrderKind
 from policies.purge import PurgeKind, is_genuine
+from tests.gateway.dying import killed
 from tests.gateway.fakes import ANN
 from tests.gateway.operating import DSR, GROUND, KEY_TEXT, Office, office_over
 from tests.gateway.test_app import problem_of
-from tests.gateway.test_operate import kill
+from tests.indexer.copies import Template, worked_on
 from tests.indexer.workbench import ACTOR, MODIFIED, Bench, text
+from tests.policies import handbook
 
 PURGES = "/v1/purges"
 SOURCE = SourceName("hr-handbook")
@@ -37,16 +40,30 @@ NEEDLE = "NEEDLE-7f3a"
 SECRET = "the-file-of-quentin.md"
 
 
-@pytest.fixture
-def source(bench: Bench) -> Source:
-    """A source of two documents, neither of which is past its retention."""
-    applied = bench.apply()
+def fill(bench: Bench) -> None:
     bench.origin.files = {
         SECRET: text("Quentin", "Quentin was warned in May."),
         "leave.md": text("Leave", "Everyone has some."),
     }
-    bench.sync(applied)
-    return applied
+    bench.sync(bench.apply())
+
+
+@pytest.fixture(scope="module")
+def filled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    with worked_on(blank, tmp_path_factory.mktemp("filled"), fill) as made:
+        yield made
+
+
+@pytest.fixture
+def bench(filled: Template, tmp_path: Path) -> Iterator[Bench]:
+    with filled.copied(tmp_path / "home") as made:
+        yield made
+
+
+@pytest.fixture
+def source() -> Source:
+    """A source of two documents, neither of which is past its retention."""
+    return handbook.source()
 
 
 @pytest.fixture
@@ -332,7 +349,7 @@ def test_a_process_killed_around_the_asking_has_not_asked_twice(
     office: Office, source: Source, moment: str, *, erased: bool
 ) -> None:
     body = erasure(office) if erased else RETENTION
-    kill(office.bench, "purge", moment, job=erasure(office)["erasure"]["documents"][0] if erased else "")
+    killed(office.bench, "purge", moment, job=erasure(office)["erasure"]["documents"][0] if erased else "")
     left = [job for job in office.all_jobs() if office.job(job).kind is not JobKind.SYNC]
     assert len(left) == (moment == "after")
     problem_of(post(office, body), 409, "idempotency_key_in_flight")

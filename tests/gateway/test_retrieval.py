@@ -29,6 +29,7 @@ from policies.errors import AuditError, DependencyError, QuarantineError
 from policies.manifest import Source
 from policies.model import Action, Agent, Caller, ConfidenceStatus, Node, SourceName, Verdict
 from tests import catalogs
+from tests.indexer.copies import Template, worked_on
 from tests.indexer.workbench import (
     ACTOR,
     MODIFIED,
@@ -106,12 +107,20 @@ def cited(bench: Bench, answer: Answer) -> set[str]:
     return {ids[passage.document] for passage in answer.passages}
 
 
+def fill(bench: Bench) -> None:
+    bench.origin.files = dict(FILES)
+    bench.sync(apply(bench))
+
+
+@pytest.fixture(scope="module")
+def filled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    with worked_on(blank, tmp_path_factory.mktemp("filled"), fill) as made:
+        yield made
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    create(tmp_path / "home")
-    with opened(tmp_path / "home") as made:
-        made.origin.files = dict(FILES)
-        made.sync(apply(made))
+def bench(filled: Template, tmp_path: Path) -> Iterator[Bench]:
+    with filled.copied(tmp_path / "home") as made:
         yield made
 
 

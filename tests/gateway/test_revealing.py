@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text as sql
 
-from gateway.settings import encode_master_key
 from gateway.wiring import clock
 from indexer import catalog, erase, revisions, vault
 from indexer.content import VAULT_BLOCK_BYTES, open_vault, seal_vault
@@ -20,8 +20,9 @@ from policies.errors import ConflictError, IntegrityError, PenstockError, Refuse
 from policies.model import Action, DocumentId
 from policies.purge import ErasureRequest
 from tests import catalogs
-from tests.gateway.test_governing import Shell
-from tests.indexer.workbench import ACTOR, MASTER_KEY, Bench, create, left_below, opened, text
+from tests.gateway.shells import Shell, environment_of
+from tests.indexer.copies import Template, worked_on
+from tests.indexer.workbench import ACTOR, Bench, left_below, text
 from tests.policies import handbook
 
 LETTER, MINUTES, OTHER = "letter.md", "minutes.md", "other.md"
@@ -30,7 +31,7 @@ WITH_VAULT = ("languages: [en, fr]", "languages: [en, fr], vault: true")
 REASON = ("--reason", "DSR-2026-031")
 
 
-def shell_over(bench: Bench) -> Shell:
+def fill(bench: Bench) -> None:
     bench.clock.now = now = clock()
     source = bench.apply(WITH_VAULT)
     bench.origin.files = {
@@ -42,19 +43,25 @@ def shell_over(bench: Bench) -> Shell:
         }.items()
     }
     bench.sync(source)
-    environment = {
-        "PENSTOCK_HOME": str(bench.home.root),
-        "PENSTOCK_MASTER_KEY": encode_master_key(MASTER_KEY),
-        "PENSTOCK_MASTER_KEY_FILE": "",
-        "COLUMNS": "300",
-        **catalogs.environment(bench.home.root),
-    }
-    return Shell(bench=bench, source=source, environment=environment)
+
+
+@contextmanager
+def another(filled: Template, folder: Path) -> Iterator[Shell]:
+    with filled.copied(folder) as bench:
+        bench.clock.now = clock()
+        yield Shell(bench=bench, source=handbook.source(WITH_VAULT), environment=environment_of(bench))
+
+
+@pytest.fixture(scope="module")
+def filled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    with worked_on(blank, tmp_path_factory.mktemp("filled"), fill) as made:
+        yield made
 
 
 @pytest.fixture
-def shell(bench: Bench) -> Shell:
-    return shell_over(bench)
+def shell(filled: Template, tmp_path: Path) -> Iterator[Shell]:
+    with another(filled, tmp_path / "home") as made:
+        yield made
 
 
 @pytest.fixture
@@ -63,12 +70,12 @@ def key(shell: Shell) -> str:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def kept(filled: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """For tests that leave all as it was: commands that are refused, and looks at what is stored."""
-    home = tmp_path_factory.mktemp("kept") / "home"
-    create(home)
-    with opened(home) as bench:
-        yield shell_over(bench)
+    folder = tmp_path_factory.mktemp("kept")
+    with another(filled, folder / "home") as made:
+        yield made
+    catalogs.drop(folder)
 
 
 @pytest.fixture(scope="module")

@@ -242,3 +242,47 @@ def test_labels_of_people_make_a_model_calibrated_too() -> None:
     assert (model.status, model.missing_labels()) == (ConfidenceStatus.PROVISIONAL, 10)
     model = fit(observations(40), BINDING, START, calibration="c1", feedback=feedback(observations(20, seed=9)))
     assert model.status is ConfidenceStatus.CALIBRATED
+
+
+READ_BY = replace(BINDING, makers=replace(MAKERS, reader="reader@1"))
+
+
+def read(some: list[Observation], *, knowing: bool = True) -> list[Observation]:
+    """Observations with the score of a reader, which knows or does not."""
+    rng = np.random.default_rng(7)
+    scores = [3.0 * one.sufficient * knowing + rng.standard_normal() for one in some]
+    return [replace(one, features=(*one.features, score)) for one, score in zip(some, scores, strict=True)]
+
+
+def test_a_reader_that_knows_makes_the_fit_better_and_one_that_does_not_moves_it_little() -> None:
+    golden = observations(100, signal=0.3)
+    plain = fit(golden, BINDING, START, calibration="c1")
+    better = fit(read(golden), READ_BY, START, calibration="c1")
+    useless = fit(read(golden, knowing=False), READ_BY, START, calibration="c1")
+    assert [len(model.linear.coefficients) for model in (plain, better, useless)] == [COUNT, COUNT + 1, COUNT + 1]
+    assert better.linear.coefficients[-1] > 1.0
+    assert 0.0 <= useless.linear.coefficients[-1] < 0.4
+    assert better.figures["auroc"] > plain.figures["auroc"] + 0.05
+
+
+def test_labels_of_answers_without_the_reader_enter_no_fit_with_it_nor_those_of_another() -> None:
+    golden = observations(100)
+    some = observations(30, seed=9)
+    schema = READ_BY.makers.schema
+    alone = fit(read(golden), READ_BY, START, calibration="c1")
+    others = [
+        *feedback(some),
+        *feedback(read(some), schema=replace(READ_BY.makers, reader="reader@2").schema),
+    ]
+    assert fit(read(golden), READ_BY, START, calibration="c1", feedback=others) == alone
+    assert fit(read(golden), READ_BY, START, calibration="c1", feedback=feedback(read(some), schema=schema)) != alone
+    plain = fit(golden, BINDING, START, calibration="c1")
+    assert fit(golden, BINDING, START, calibration="c1", feedback=feedback(read(some), schema=schema)) == plain
+
+
+def test_a_golden_question_that_was_labelled_is_known_whatever_the_reader_said_of_it_then() -> None:
+    golden = read(observations(100))
+    alone = fit(golden, READ_BY, START, calibration="c1")
+    then = [replace(one, features=(*one.features[:-1], one.features[-1] + 0.5)) for one in golden[:30]]
+    labels = feedback(then, schema=READ_BY.makers.schema)
+    assert fit(golden, READ_BY, START, calibration="c1", feedback=labels) == alone

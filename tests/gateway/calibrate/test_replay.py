@@ -9,28 +9,26 @@ from pathlib import Path
 
 import pytest
 
-from gateway import calibrate as fitting
 from gateway.answer import Answer, RetrievalRequest
-from gateway.calibrate import Failure, Golden, Questions, Replay, Saved
-from gateway.confidence import Audience, shipped
+from gateway.calibrate import Failure, Golden, Questions, Replay
+from gateway.confidence import FEATURES, Audience
 from gateway.identity import Identity
-from gateway.lookup import Lookup, Opened
+from gateway.lookup import Lookup
+from gateway.reader import Reader
 from gateway.retrieval import Retrieval
 from gateway.schemas import render_answer
 from gateway.tokens import Tokens
-from indexer import calibrations, catalog, erase
+from indexer import calibrations, erase
 from indexer.calibrations import Basis
-from indexer.extent import extent
-from indexer.shelf import Shelf
 from policies.errors import ConflictError
 from policies.model import Access, Action, Agent, Caller, ConfidenceStatus, SourceName, Verdict
 from policies.purge import ErasureRequest
 from tests import catalogs
+from tests.gateway.calibrating import PURPOSE, calibrate, lookup_over
 from tests.indexer.workbench import ACTOR, Bench, File, create, opened, text
 from tests.policies import handbook
 
 HR = SourceName("hr-handbook")
-PURPOSE = "employee-support"
 TOPICS = 60
 REQUESTS = itertools.count(1)
 STAFF = Caller(subject="ann", groups=frozenset({"staff"}), purposes=frozenset({PURPOSE}), region="gb")
@@ -72,16 +70,10 @@ class House:
 
     bench: Bench
     seconds: Seconds
+    reader: Reader | None = None
 
     def lookup(self) -> Lookup:
-        bench = self.bench
-        return Lookup(
-            keyring=bench.keyring,
-            shelf=Shelf(home=bench.home),
-            redactor=bench.stages.redactor,
-            embedder=bench.stages.embedder,
-            node=bench.workshop.node,
-        )
+        return replace(lookup_over(self.bench), reader=self.reader)
 
     def calibrate(
         self,
@@ -91,29 +83,11 @@ class House:
         meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
         """As `penstock calibrate` does; something happens when the questions have been asked."""
-        bench, lookup = self.bench, self.lookup()
         golden = tuple(Golden(query=query, documents=documents) for query, documents in QUESTIONS.items())
-        questions = Questions(
-            subject="ann",
-            groups=groups,
-            purpose=PURPOSE,
-            region="gb",
-            asked=fitting.keep(bench.keyring, HR, golden),
-        )
-        with bench.database.reading() as session:
-            registered = catalog.require(session, HR)
-            searched = fitting.opened_for(lookup, session, registered, questions, bench.clock())
-        assert isinstance(searched, Opened)
-        observations = fitting.observe(lookup, bench.database, searched, questions.asked, progress=lambda _: None)
-        binding = fitting.binding_of(searched, questions, lookup.makers(searched.source))
-        saved = Saved(
-            model=fitting.fit(observations, binding, shipped(), calibration=calibration),
-            extent=extent(searched.generation, searched.visible),
-            audience=fitting.Audience.of(questions.groups, searched.source),
-            golden=questions.after(searched.scope()).seal(bench.keyring, HR),
-        )
-        meanwhile()
-        fitting.put_in_force(bench.database, registered, searched, saved, actor=ACTOR, now=bench.clock(), again=False)
+        calibrate(
+            self.bench, HR, golden,
+            lookup=self.lookup(), subject="ann", groups=groups, calibration=calibration, meanwhile=meanwhile,
+        )  # fmt: skip
 
     def sync(self, files: Mapping[str, File]) -> None:
         self.bench.origin.files = dict(files)
@@ -301,6 +275,31 @@ def test_whatever_makes_an_index_or_a_query_otherwise_makes_stale(house: House) 
             other = json.dumps(model | {"makers": makers | {maker: "another"}})
             calibrations.store(session, HR, calibration="first", model=other, now=handbook.NOW)
         assert house.status() is ConfidenceStatus.STALE
+
+
+def test_a_calibration_has_its_reader_read_and_a_sync_without_one_makes_a_model_without(house: House) -> None:
+    given: set[str] = set()
+
+    def score(question: str, passage: str) -> float:
+        given.add(passage)
+        return float(question.rsplit(maxsplit=1)[-1].strip("?") in passage)
+
+    reading = replace(house, reader=Reader("fake@1", lambda: score, mend=""))
+    assert reading.status() is ConfidenceStatus.UNCALIBRATED
+    reading.calibrate()
+    assert reading.status() is ConfidenceStatus.CALIBRATED
+    assert house.status() is ConfidenceStatus.UNCALIBRATED
+    fitted, makers = reading.model()["linear"], reading.model()["makers"]
+    assert isinstance(fitted, dict)
+    assert isinstance(makers, dict)
+    assert (len(fitted["coefficients"]), makers["reader"]) == (len(FEATURES) + 1, "fake@1")
+    assert fitted["coefficients"][-1] > 0
+    assert given
+    house.sync(dict(itertools.islice(FILES.items(), 58)))
+    makers = house.model()["makers"]
+    assert isinstance(makers, dict)
+    assert "reader" not in makers
+    assert house.status() is ConfidenceStatus.CALIBRATED
 
 
 def test_who_sees_less_than_the_questions_notices_nothing_of_what_comes_and_goes_out_of_sight(

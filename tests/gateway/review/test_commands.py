@@ -16,10 +16,11 @@ from indexer.tables import AskedRow, HandoffRow
 from policies.errors import ConflictError, RefusedError, UnauthenticatedError
 from policies.model import Action, SourceName
 from tests.gateway.reviewing import KEPT, house_over
-from tests.gateway.test_governing import GROUND, REFERENCE, Shell, shell
+from tests.gateway.shells import Shell
+from tests.gateway.test_governing import GROUND, REFERENCE, governed, shell
 from tests.indexer.workbench import text
 
-__all__ = ["shell"]
+__all__ = ["governed", "shell"]
 
 HR = SourceName("hr-handbook")
 REVIEWER = ("--role", "reviewer", "--group", "staff")

@@ -18,17 +18,17 @@ from policies.purge import ErasureRequest
 from tests.gateway.reviewing import HR, KEPT, House, fill, house_over
 from tests.indexer.test_jobs import jobs_of, serving, worker_of
 from tests.indexer.workbench import ACTOR, Bench, text
+from tests.policies import handbook
 
 PERSON = "zed7@example.org"
 
 
 @pytest.fixture
-def house(bench: Bench) -> Iterator[House]:
+def house(kept: Bench) -> Iterator[House]:
     """Asked three things, of which one names the person of one document."""
-    source = fill(bench, KEPT)
-    bench.origin.files["case.md"] = replace(text("A case", f"It is of {PERSON}."), modified=bench.clock())
-    bench.sync(source)
-    with house_over(bench) as made:
+    kept.origin.files["case.md"] = replace(text("A case", f"It is of {PERSON}."), modified=kept.clock())
+    kept.sync(handbook.source(KEPT))
+    with house_over(kept) as made:
         for query in (f"the case of {PERSON}", "the case of zed9@example.org", "the case"):
             made.ask(query=query)
         yield made

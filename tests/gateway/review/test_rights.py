@@ -13,7 +13,7 @@ from indexer import handoffs
 from indexer.tables import LabelRow
 from policies.model import Action, Role
 from tests.gateway.issuing import ISSUER, token, trusted
-from tests.gateway.reviewing import HR, KEPT, UNKNOWN, House, fill, house_over, labelled, problem, waiting
+from tests.gateway.reviewing import HR, UNKNOWN, House, fill, house_over, labelled, problem, waiting
 from tests.gateway.test_agents import BOT
 from tests.gateway.test_retrieval import calibrate
 from tests.indexer.workbench import Bench
@@ -68,11 +68,10 @@ def test_the_agent_that_asked_labels_nothing_of_its_own(house: House) -> None:
     assert house.feedback("rolf", answer["request_id"], sufficient=True).status_code == 200
 
 
-def test_neither_an_agent_nor_whom_it_asked_for_labels_its_answer(bench: Bench, tmp_path: Path) -> None:
-    fill(bench, KEPT)
-    now = bench.clock()
+def test_neither_an_agent_nor_whom_it_asked_for_labels_its_answer(kept: Bench, tmp_path: Path) -> None:
+    now = kept.clock()
     grant = AgentGrant(issuer=ISSUER, agent=BOT, expires=now + timedelta(days=30))
-    with bench.database.writing() as session:
+    with kept.database.writing() as session:
         agents.create(session, GrantId("1" * 24), grant, now=now)
     by_bot: dict[str, Any] = {"act": {"sub": BOT.subject}}
     times = {"iat": int(now.timestamp()) - 60, "exp": int(now.timestamp()) + 600}
@@ -80,7 +79,7 @@ def test_neither_an_agent_nor_whom_it_asked_for_labels_its_answer(bench: Bench, 
     def bearer(**claims: object) -> str:
         return token(**{**times, "groups": ["staff"], "roles": ["reviewer"], **claims})  # type: ignore[arg-type]
 
-    with house_over(bench, issuers=[trusted(tmp_path / "jwks.json")]) as house:
+    with house_over(kept, issuers=[trusted(tmp_path / "jwks.json")]) as house:
         house.people |= {
             "ann": bearer(), "ann by bot": bearer(**by_bot), "bot": bearer(sub=BOT.subject),
             "rex": bearer(sub="rex"), "rex by bot": bearer(sub="rex", **by_bot),

@@ -6,17 +6,16 @@ import pytest
 
 from indexer.tables import AskedRow, LabelRow
 from policies.model import Role
-from tests.gateway.reviewing import KEPT, QUERY, UNKNOWN, House, fill, house_over, problem
+from tests.gateway.reviewing import KEPT, QUERY, UNKNOWN, House, house_over, problem
 from tests.indexer.workbench import Bench, text
 
 STATES = ("", "?state=waiting", "?state=claimed", "?state=resolved", "?source=hr-handbook", "?limit=1")
 
 
 @pytest.fixture
-def house(bench: Bench) -> Iterator[House]:
+def house(kept: Bench) -> Iterator[House]:
     """`bea` reads what the board may as well, and so does `vera`, who reviews; `una` reads nothing else."""
-    fill(bench, KEPT)
-    with house_over(bench) as made:
+    with house_over(kept) as made:
         made.person("bea", "staff", "board")
         made.person("vera", "staff", "board", roles=frozenset({Role.REVIEWER}))
         made.person("una", "board", roles=frozenset({Role.REVIEWER}))
@@ -85,12 +84,11 @@ def test_rights_are_those_of_the_moment_and_what_is_there_no_more_is_covered_by_
     assert seen(house, "vera") == {staffs}
 
 
-def test_an_answer_of_several_sources_is_for_those_who_may_read_what_was_read_of_each(bench: Bench) -> None:
-    fill(bench, KEPT)
-    legal = bench.apply(("source: hr-handbook", "source: legal"), ("allow: [group:staff]", "allow: [group:legal]"))
-    bench.origin.files = {"leave.md": text("Leave", "Annual leave days of lawyers.")}
-    bench.sync(legal)
-    with house_over(bench) as house:
+def test_an_answer_of_several_sources_is_for_those_who_may_read_what_was_read_of_each(kept: Bench) -> None:
+    legal = kept.apply(("source: hr-handbook", "source: legal"), ("allow: [group:staff]", "allow: [group:legal]"))
+    kept.origin.files = {"leave.md": text("Leave", "Annual leave days of lawyers.")}
+    kept.sync(legal)
+    with house_over(kept) as house:
         house.person("lea", "staff", "legal")
         house.person("leo", "staff", "legal", roles=frozenset({Role.REVIEWER}))
         house.person("lou", "legal", roles=frozenset({Role.REVIEWER}))
