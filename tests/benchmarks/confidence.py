@@ -61,7 +61,7 @@ def measured(folder: Path, *, passages: int, requests: int) -> Sequence[Mapping[
             (MiniLmEmbedder, "embed_query", "embedding"),
             (lookup, "search", "search"),
             (Lookup, "cite", "reading"),
-            (retrieval, "features", "features"),
+            (lookup, "features", "features"),
             (Model, "probability", "verdict"),
             (Model, "status", "verdict"),
             (retrieval, "decide", "verdict"),

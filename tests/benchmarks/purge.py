@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from indexer import catalog, erase, workshop
+from indexer import catalog, erase, traces, workshop
 from indexer.content import Description, PassageText, seal_description, seal_text, seal_vector
 from indexer.database import Database
 from indexer.embed import Vectors, unit
@@ -48,8 +48,8 @@ STEPS: Mapping[str, Sequence[tuple[object, str]]] = {
     "publish": [(workshop, "publish")],
     "collect": [(workshop, "collect")],
     "checkpoint": [(Database, "checkpoint")],
-    "scan": [(erase, "scan")],
-    "kept": [(erase, "rightly_kept")],
+    "scan": [(traces, "scan")],
+    "kept": [(traces, "rightly_kept")],
 }
 """The functions of each step. What one calls in its turn counts as that one's."""
 

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import keys, retrieval, settings
+from gateway import keys, lookup, settings
 from gateway.app import create_app, server
 from gateway.calibrate import Binding, Observation, fit
 from gateway.confidence import FEATURES, Makers, Model, shipped
@@ -308,7 +308,7 @@ def _serve(folder: Path, port: int) -> None:
         add_time(MiniLmEmbedder, "embed_query", "embedding", spent)
         add_time(Vectors, "search", "dense", spent)
         add_time(Lexicon, "score", "lexical", spent)
-        add_time(retrieval, "features", "confidence", spent)
+        add_time(lookup, "features", "confidence", spent)
         add_time(Model, "probability", "confidence", spent)
         desk = Desk(
             database=installation.database,

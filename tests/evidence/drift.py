@@ -3,13 +3,13 @@
     python -m tests.evidence.drift FOLDER [--documents N] [--questions N] [--languages en]
 
 FOLDER holds corpus.jsonl, queries.jsonl and qrels.tsv. The source takes in so many of its documents and is calibrated
-with so many questions, about half of which ask for what was left out. Then one document goes (nothing must become
-stale), and 40 % of all are deleted at the origin. The next answer is asked for while that sync works, and must be
-`stale`; when it has published, the questions were asked again and the status is what it was. What it says then is
-compared with the truth on other questions, once by the model from before and once by the one there is. In the end
-the same share is erased, of which the questions are asked again only when the receipt is signed. Bounds: `stale` before
-the next answer, the status back, and a calibration error of at most 0.05 on those others, or within the 95th percentile
-of that of a perfect model where there are too few of them to show 0.05.
+with so many questions, half of which ask for what was left out. Then one document goes (nothing must become stale),
+and the 5 % come that were kept back; then 40 % of all are deleted at the origin. The next answer is asked for while
+such a sync works, and must be `stale`; when it has published, the questions were asked again. What it says after the
+deletion is compared with the truth on other questions, once by the model from before and once by the one there is. In
+the end the same share is erased, of which the questions are asked again only when the receipt is signed. Bounds:
+`stale` before the next answer, `calibrated` or `certified` after each change, and a calibration error of at most 0.05
+on those others, or within the 95th percentile of that of a perfect model where there are too few of them to show 0.05.
 """
 
 import argparse
@@ -47,6 +47,7 @@ from tests.evidence.confidence.questions import labelled
 from tests.evidence.running import ACTOR, applied, synced
 
 SEED = 0
+LATE = 0.05
 DELETED = 0.4
 MAX_ECE = 0.05
 OTHERS = 1000
@@ -87,7 +88,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--documents", type=int, default=1000, help="so many are taken in at the most")
-    parser.add_argument("--questions", type=int, default=400, help="that it is calibrated with")
+    parser.add_argument("--questions", type=int, default=800, help="that it is calibrated with")
     parser.add_argument("--languages", default="en", help="of the set, such as en or fr,en")
     given = parser.parse_args()
     settings.apply_quiet_defaults()
@@ -113,6 +114,7 @@ def measure(folder: Path, *, documents: int, questions: int, languages: str = "e
     with tempfile.TemporaryDirectory(prefix="penstock-evidence-") as temporary:
         place = Path(temporary) / "documents"
         names = retrieval.write_documents(there, place)
+        late = _kept_back(place, Path(temporary) / "late")
         chosen = settings.load({"PENSTOCK_HOME": str(Path(temporary) / "home")})
         create_master_key(Path(temporary) / "master.key")
         create_installation(chosen, store_region="us")
@@ -123,14 +125,23 @@ def measure(folder: Path, *, documents: int, questions: int, languages: str = "e
                 Golden(query=text, documents=tuple(f"{names[one]}.html" for one in sorted(relevant) if one in names))
                 for text, relevant in asked
             ]
-            return _Drift(installation, source, place, golden[:questions], golden[questions : questions + OTHERS]).run()
+            drift = _Drift(installation, source, place, golden[:questions], golden[questions : questions + OTHERS])
+            return drift.run(late)
+
+
+def _kept_back(place: Path, away: Path) -> list[Path]:
+    """Move some of the documents away, at random, and tell where they are."""
+    away.mkdir()
+    files = sorted(place.glob("*.html"))
+    some = random.Random(SEED).sample(files, int(len(files) * LATE))  # noqa: S311 - a sample, no secret
+    return [path.rename(away / path.name) for path in some]
 
 
 def _asked(folder: Path, there: set[str]) -> list[tuple[str, frozenset[str]]]:
-    """Questions, shuffled: as many that have an answer there as have none."""
+    """Questions, shuffled: as many that have their answer there as have it in what was left out."""
     every = labelled(folder, seed=SEED)
     here = [one for one in every if one[1] & there]
-    away = [one for one in every if not one[1] & there]
+    away = [one for one in every if one[1] and not one[1] & there]
     number = min(len(here), len(away))
     both = here[:number] + away[:number]
     random.Random(SEED).shuffle(both)  # noqa: S311 - a sample, no secret
@@ -161,8 +172,8 @@ class _Drift:
         self._statuses: dict[str, str] = {}
         self._replay_s = 0.0
 
-    def run(self) -> Drifted:
-        """Everything, in order."""
+    def run(self, late: Sequence[Path]) -> Drifted:
+        """Everything, in order. `late` documents come when it has been calibrated."""
         files = sorted(self._place.glob("*.html"))
         random.Random(SEED).shuffle(files)  # noqa: S311 - a sample, no secret
         passages = self._calibrate()
@@ -170,6 +181,10 @@ class _Drift:
         files.pop().unlink()
         synced(self._installation, self._source)
         self._see("one_gone")
+        for path in late:
+            path.rename(self._place / path.name)
+        self._sync("growing")
+        self._see("grown")
         former = self._model()
         going = [files.pop() for _ in range(int(len(files) * DELETED))]
         for path in going:
@@ -182,7 +197,7 @@ class _Drift:
         self._erase([path.name for path in files[: int(len(files) * DELETED)]], "erasing")
         self._see("erased")
         return Drifted(
-            documents=len(files) + len(going) + 1,
+            documents=len(files) + len(going) + len(late) + 1,
             passages=passages,
             questions=len(self._questions.asked),
             others=len(others),

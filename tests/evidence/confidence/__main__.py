@@ -1,7 +1,7 @@
 """How good confidences are, and whether their guarantee holds, through the real index.
 
     python -m tests.evidence.confidence FOLDER [--labels N] [--holdout] [--report FILE.html] [--languages en,fr]
-                                               [--questions N] [--table FILE]
+                                               [--questions N] [--table FILE] [--reader READER]
 
 FOLDER holds corpus.jsonl, queries.jsonl and qrels.tsv. With --holdout, and where the set has too few questions without
 an answer of its own, the documents that holdout30.json names (else 30 % of them) are left out, and of the questions
@@ -13,6 +13,7 @@ never saw it) and the fit of this source, then moved to the share of answers tha
 question is measured once, by a fit on four fifths of the set that know none of its documents. Thresholds are then
 certified over random splits and their realised risk counted. --report writes the page of the source's fit; --table
 keeps what the questions gave and does not ask again where it is there; languages are found out where none are named.
+--reader has the first passages read too, as PENSTOCK_READER names it.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from gateway import settings
-from gateway.confidence import Linear, shipped
+from gateway.confidence import FEATURES, Linear, shipped
 from policies.errors import PenstockError, RefusedError
 from tests.evidence.confidence import asking, guarantee, measuring, paging
 from tests.evidence.confidence.asking import Table
@@ -53,6 +54,7 @@ def main() -> int:
     parser.add_argument("--languages", help="of the set, such as en or fr,en")
     parser.add_argument("--questions", type=int, default=3000, help="so many at the most")
     parser.add_argument("--table", type=Path, help="a file, .npz")
+    parser.add_argument("--reader", default="", help="late-interaction, or cross-encoder:FOLDER")
     given = parser.parse_args()
     settings.apply_quiet_defaults()
     try:
@@ -81,6 +83,7 @@ def _run(given: argparse.Namespace) -> int:
                 "questions": len(table.sufficient),
                 "labels": given.labels,
                 "holdout": given.holdout,
+                "reader": given.reader,
                 "base_rate": float(table.sufficient.mean()),
                 "figures": {kind: one.plain() for kind, one in measured.items()},
                 "guarantee": [row.plain() for row in guarantees],
@@ -104,12 +107,17 @@ def _start(name: str) -> Linear:
 def _table(given: argparse.Namespace) -> Table:
     if given.table and given.table.exists():
         with np.load(given.table, allow_pickle=False) as arrays:
-            return Table(**arrays)
+            table = Table(**arrays)
+        if table.features.shape[1] != len(FEATURES) + bool(given.reader):
+            raise RefusedError(
+                f"{given.table.name} was asked with other features.", mend="Name another file, or delete it."
+            )
+        return table
     questions, away = asked_of(given.folder, holdout=given.holdout, limit=given.questions, seed=SEED)
     documents = [row for row in rows(given.folder / "corpus.jsonl") if row["id"] not in away]
     read = given.languages or languages(documents)
     print(f"{len(questions)} questions of {len(documents)} documents, in {read}", file=sys.stderr)
-    with asking.ingested(documents, read) as (installation, names):
+    with asking.ingested(documents, read, reader=given.reader) as (installation, names):
         table = asking.asked(installation, names, questions)
     if given.table:
         asking.keep(table, given.table)

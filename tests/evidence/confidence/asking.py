@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from gateway import settings
-from gateway.confidence import features
 from gateway.lookup import Lookup, Opened, Question
 from gateway.wiring import Installation, clock, create_installation, open_installation
 from indexer import catalog
@@ -50,12 +49,17 @@ class Table:
 
 
 @contextmanager
-def ingested(documents: Sequence[dict[str, str]], languages: str) -> Iterator[tuple[Installation, dict[str, int]]]:
-    """An installation that has taken these documents in, and the number of each one's file."""
+def ingested(
+    documents: Sequence[dict[str, str]], languages: str, *, reader: str = ""
+) -> Iterator[tuple[Installation, dict[str, int]]]:
+    """An installation that has taken these documents in, and the number of each one's file.
+
+    `reader` is as PENSTOCK_READER names it.
+    """
     with tempfile.TemporaryDirectory(prefix="penstock-evidence-") as temporary:
         folder = Path(temporary) / "documents"
         names = retrieval.write_documents(documents, folder)
-        chosen = settings.load({"PENSTOCK_HOME": str(Path(temporary) / "home")})
+        chosen = settings.load({"PENSTOCK_HOME": str(Path(temporary) / "home"), "PENSTOCK_READER": reader})
         create_master_key(Path(temporary) / "master.key")
         create_installation(chosen, store_region="us")
         with open_installation(chosen) as installation:
@@ -97,8 +101,9 @@ def _row(
 ) -> tuple[tuple[float, ...], bool]:
     hidden = opened.hidden | {ids[name] for name in question.hidden if name in ids}
     seen = replace(opened, hidden=hidden, visible=opened.generation.visible(opened.permits, hidden))
-    found = lookup.look(seen, Question(text=question.text), k=READ)
-    row = features(found.evidence, lookup.read(session, found.hits), opened.generation.inventory.languages)
+    put = Question(text=question.text)
+    found = lookup.look(seen, put, k=READ)
+    row = lookup.features(seen, found, put, lookup.read(session, found.hits))
     answers = {ids[name] for name in question.documents if name in ids}
     return row, any(hit.document in answers for hit in found.hits)
 

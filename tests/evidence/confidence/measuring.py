@@ -98,7 +98,8 @@ def _confidences(start: Linear) -> Mapping[str, Confidence]:
     return {
         "cosine": lambda _, asked: np.clip(asked.features[:, 0], 0, 1),
         "platt": _platt,
-        "shipped": lambda _, asked: probabilities(start, asked.features),
+        # It knows nothing of a reader's score behind the features.
+        "shipped": lambda _, asked: probabilities(start, asked.features[:, : len(start.mean)]),
         "source": lambda known, asked: _fitted(known, asked, start),
         "shifted": lambda known, asked: _shifted(known, asked, start),
     }
