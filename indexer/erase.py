@@ -320,6 +320,7 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, task: _Task, need
     if any(check.found for check in checks):
         # Only then: it takes as long as the catalog is large, and nobody else writes meanwhile.
         _compacted(partial(workshop.database.compact, *_HOLDING))
+        _compacted(workshop.keyring.sweep)
         checks, files, bytes_read = look()
     failed = [check.what for check in checks if check.found]
     if failed:

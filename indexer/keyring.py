@@ -9,15 +9,14 @@ point. Rotation wraps the same keys anew: with the master key of its day, a back
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import NewType, Self
+from typing import Any, NewType, Self
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 from sqlmodel import Session, SQLModel
 
 from indexer import anchors, burials
@@ -27,6 +26,7 @@ from indexer.keykinds import KeyKind, KeyRow, key_name
 from indexer.master import MasterKey
 from indexer.orders import OrderRow
 from indexer.seal import Key, new_key, seal, unseal
+from indexer.signature import verify_signature
 from policies.errors import DependencyError, IntegrityError, SettingsError
 from policies.ledger import Head
 from policies.model import DocumentId, SourceName
@@ -205,6 +205,11 @@ class Keyring:
         names = {key_name(KeyKind.DOCUMENT, key_id): key_id for key_id in ids}
         return {names[name]: key for name, key in self._unwrapped(names).items()}
 
+    def wrapped_document_keys(self, ids: Iterable[KeyId]) -> frozenset[bytes]:
+        """The keys with these ids, as they are stored."""
+        with self.database.reading() as session:
+            return frozenset(row.wrapped for row in _rows(session, [key_name(KeyKind.DOCUMENT, one) for one in ids]))
+
     def document_key_ids(self, source: SourceName | None = None) -> frozenset[KeyId]:
         """Every document key there is, or every one of a source, so that those nothing names can be destroyed."""
         ids = frozenset(map(KeyId, self._owners(KeyKind.DOCUMENT)))
@@ -355,12 +360,8 @@ class Keyring:
         return Key(unseal(self._wrapping, held, place=name))
 
     def _unwrapped(self, names: Iterable[str]) -> dict[str, Key]:
-        keys: dict[str, Key] = {}
         with self.database.reading() as session:
-            for batch in batched(names, MAX_VARIABLES):
-                for row in session.connection().execute(_WRAPPED, {"ids": batch}):
-                    keys[row.id] = self._opened(session, row.id, row.wrapped)
-        return keys
+            return {row.id: self._opened(session, row.id, row.wrapped) for row in _rows(session, names)}
 
     def _opened(self, session: Session, name: str, wrapped: bytes) -> Key:
         try:
@@ -391,10 +392,6 @@ class Keyring:
         )
 
 
-def verify_signature(public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether the home with this public key signed this message."""
-    try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
-    except (InvalidSignature, TypeError, ValueError):
-        return False
-    return True
+def _rows(session: Session, names: Iterable[str]) -> Iterator[Row[Any]]:
+    for batch in batched(names, MAX_VARIABLES):
+        yield from session.connection().execute(_WRAPPED, {"ids": batch})

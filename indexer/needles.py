@@ -54,10 +54,11 @@ class Needles:
 
 def needles_of(workshop: Workshop, session: Session, held: Sequence[catalog.Revision]) -> Needles:
     """What these revisions leave no trace of once they are deleted."""
-    sealed: set[bytes] = set()
+    ids = [one.id for one in held]
+    keys = workshop.keyring.document_keys(ids)
+    sealed = {wrapped[:_SEALED_NEEDLE_BYTES] for wrapped in workshop.keyring.wrapped_document_keys(ids)}
     texts: set[bytes] = set()
     vectors: set[bytes] = set()
-    keys = workshop.keyring.document_keys(one.id for one in held)
     for one in held:
         revision = one.id
         stored = list(catalog.passages(session, revision))

@@ -26,7 +26,7 @@ def check(
     everywhere = f"in every file, {ways(result)}"
     less_kept = f"less those that a remaining document, a manifest or a record holds too, {everywhere}"
     sought = {
-        f"sealed descriptions, passages and vectors, {everywhere}": needles.sealed,
+        f"sealed descriptions, passages, vectors and keys, {everywhere}": needles.sealed,
         f"text of passages (head, middle, end), long titles and names, references, {less_kept}": needles.texts,
         f"vectors bit for bit, {less_kept}": needles.vectors,
     }

@@ -113,7 +113,7 @@ def checked(file: Path, public_key: bytes | None) -> "Checked":
     Raises:
         RefusedError: the file cannot be read.
     """
-    from indexer.keyring import verify_signature
+    from indexer.signature import verify_signature
     from policies import transcript
 
     try:

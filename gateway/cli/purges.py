@@ -152,7 +152,7 @@ def check(
 
     Example: [bold]penstock purge check receipts/5f0c1d0e8a7b4c3d9e2f1a0b.json[/bold]
     """
-    from indexer.keyring import verify_signature
+    from indexer.signature import verify_signature
     from policies.purge import is_genuine
 
     try:

@@ -3,6 +3,7 @@
 import ast
 import socket
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,8 @@ IMPORTERS: Mapping[str, set[str]] = {
 """The only modules that may import each of these. An empty set: nobody."""
 
 
-def modules() -> dict[str, ast.Module]:
+@cache
+def modules() -> Mapping[str, ast.Module]:
     """Every module of the packages, by its path from the root, parsed."""
     found = {
         str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8"))

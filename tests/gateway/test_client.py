@@ -42,6 +42,7 @@ from gateway.schemas import render_answer
 from policies.errors import DependencyError, RefusedError
 from policies.model import ConfidenceStatus, SourceName, Verdict
 from tests.gateway.fakes import ANSWER, NOW, PASSAGE, FakeGateway, app_over
+from tests.patience import patient
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "pk_secret-token"
@@ -414,11 +415,8 @@ def trickling(said: bytes) -> Callable[[socket.socket], None]:
 
 @pytest.mark.parametrize("said", [trickling(http(GOOD)), trickling(b"HTTP/1.1 200 OK\r\n" + b"X" * 300)])
 def test_the_time_is_for_the_whole_answer_however_slowly_it_comes(said: Callable[[socket.socket], None]) -> None:
-    with Impostor(says=[said]).listening() as client:
-        began = time.monotonic()
-        with pytest.raises(AwayError) as caught:
-            ask(replace(client, timeout_s=0.3))
-        assert time.monotonic() - began < 2
+    with Impostor(says=[said]).listening() as client, patient(), pytest.raises(AwayError) as caught:
+        ask(replace(client, timeout_s=0.3))
     assert caught.value.code == "timeout"
     assert isinstance(caught.value, DependencyError)
 
@@ -456,10 +454,8 @@ def test_a_gateway_that_stays_busy_is_let_go() -> None:
 
 def test_what_is_to_be_waited_for_longer_than_there_is_time_is_not() -> None:
     impostor = Impostor(says=[BUSY.replace(b"Retry-After: 0", b"Retry-After: 60")])
-    began = time.monotonic()
-    with impostor.listening() as client, pytest.raises(AwayError) as caught:
+    with patient(), impostor.listening() as client, pytest.raises(AwayError) as caught:
         ask(client)
-    assert time.monotonic() - began < 2
     assert caught.value.retry_after_s == 60
 
 

@@ -19,8 +19,8 @@ from gateway.requests import IN_FLIGHT
 from indexer import erase, joblog, upkeep
 from indexer.erase import Step
 from indexer.joblog import Job, JobKind, JobState
-from indexer.keyring import verify_signature
 from indexer.protect import place
+from indexer.signature import verify_signature
 from policies.errors import IntegrityError
 from policies.manifest import Source
 from policies.model import DocumentId, Role, SourceName

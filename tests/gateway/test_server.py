@@ -10,6 +10,7 @@ import uvicorn
 from gateway import app as app_module
 from gateway.app import server
 from tests.gateway.fakes import FakeGateway, app_over
+from tests.patience import patient
 
 BODY = json.dumps({"query": "leave", "purpose": "employee-support"}).encode()
 HEAD = b"POST /v1/retrieve HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer good\r\nContent-Type: application/json\r\n"
@@ -60,9 +61,8 @@ def test_a_connection_outlives_an_answer(address: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize("start", [b"", HEAD, HEAD + b"X: "])
 def test_headers_that_do_not_arrive_close_the_connection(address: tuple[str, int], start: bytes) -> None:
-    began = time.monotonic()
-    assert exchange(address, start) == b""
-    assert time.monotonic() - began < 5
+    with patient():
+        assert exchange(address, start) == b""
 
 
 def test_headers_that_trickle_close_the_connection(address: tuple[str, int]) -> None:

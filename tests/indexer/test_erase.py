@@ -13,7 +13,8 @@ from indexer import sync as sync_module
 from indexer.content import open_vector
 from indexer.dues import plan
 from indexer.erase import Step, purge, receipts
-from indexer.keyring import Keyring, verify_signature
+from indexer.keyring import Keyring
+from indexer.signature import verify_signature
 from policies.errors import ConflictError, IntegrityError
 from policies.manifest import Source
 from policies.model import Action, DocumentId
@@ -335,7 +336,8 @@ def test_sealed_bytes_left_behind_give_no_receipt(bench: Bench, source: Source) 
     with bench.database.reading() as session:
         revision = bench.documents(source)[bench.id(source, NAME)].revision
         (first, *_) = catalog.passages(session, revision.id)
-    for content in (first.text, first.vector, revision.sealed):
+    (key,) = bench.keyring.wrapped_document_keys([revision.id])
+    for content in (first.text, first.vector, revision.sealed, key):
         (bench.home.root / "left-behind").write_bytes(content)
         with pytest.raises(IntegrityError, match="sealed"):
             purge(bench.workshop, source, actor=ACTOR)

@@ -12,9 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from indexer.anchors import Anchors
-from indexer.keyring import KeyId, Keyring, verify_signature
+from indexer.keyring import KeyId, Keyring
 from indexer.master import LocalMasterKey
 from indexer.seal import Key, seal, unseal
+from indexer.signature import verify_signature
 from policies.errors import DependencyError, IntegrityError, SettingsError
 from policies.ledger import Head
 from policies.model import DocumentId, SourceName

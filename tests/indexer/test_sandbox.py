@@ -21,6 +21,7 @@ from indexer import child, frames
 from indexer.sandbox import Sandbox
 from indexer.seccomp import MACHINES
 from policies.errors import DependencyError, QuarantineError
+from tests.patience import patient
 
 HERE = Path(__file__).parent
 SECRET = "a very secret sentence"
@@ -191,9 +192,8 @@ def test_no_mend_names_a_setting_that_there_is_not(box: Sandbox, act: str, timeo
 
 def test_a_child_over_its_time_is_killed_and_replaced(box: Sandbox) -> None:
     before = pid_of(box)
-    began = time.monotonic()
-    assert reason_of(box, "hang", timeout_s=0.5) == "timeout"
-    assert time.monotonic() - began < 5
+    with patient():
+        assert reason_of(box, "hang", timeout_s=0.5) == "timeout"
     assert not is_running(before)
     assert pid_of(box) != before
 

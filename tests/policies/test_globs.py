@@ -1,4 +1,3 @@
-import time
 import unicodedata
 
 import pytest
@@ -7,6 +6,7 @@ from hypothesis import strategies as st
 
 from policies import globs
 from policies.errors import RefusedError
+from tests.patience import patient
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,8 @@ def test_a_rule_finds_a_name_in_either_unicode_form() -> None:
 def test_a_hostile_name_does_not_stall_matching() -> None:
     pattern = "/".join(["**"] + ["*a*a*a*a*a*b", "**"] * 20)
     origin_id = "/".join(["a" * 200] * 40)
-    started = time.perf_counter()
-    assert not globs.matches(pattern, origin_id)
-    assert time.perf_counter() - started < 2
+    with patient():
+        assert not globs.matches(pattern, origin_id)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.keyring import verify_signature
+from indexer.signature import verify_signature
 from policies.errors import IntegrityError
 from policies.ledger import START, Head, Record, canonical
 from policies.transcript import Seal, check, lines

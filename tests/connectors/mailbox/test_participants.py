@@ -1,4 +1,3 @@
-import time
 import tracemalloc
 
 import pytest
@@ -8,6 +7,7 @@ from hypothesis import strategies as st
 from connectors.mailbox.message import PARTICIPANT_FIELDS, Head, split
 from connectors.mailbox.participants import MAX_ADDRESSES, addresses, is_address, readers
 from tests.connectors.mailbox.mails import mail
+from tests.patience import patient
 
 
 def named(**fields: str) -> frozenset[str]:
@@ -138,9 +138,8 @@ def test_a_made_up_header_takes_little_room() -> None:
 
 @pytest.mark.parametrize("part", ["(", '"', "<", "a@b,", "\\", ":", "a:;", '"\\', "(\\(", "a ", "@"])
 def test_a_long_hostile_field_takes_no_long_time(part: str) -> None:
-    began = time.process_time()
-    addresses(part * 100_000)
-    assert time.process_time() - began < 2
+    with patient():
+        addresses(part * 100_000)
 
 
 @given(st.text(alphabet='ab@.<>,;:"\\() \t\u00e9', max_size=60))

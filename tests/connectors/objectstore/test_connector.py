@@ -1,6 +1,5 @@
 import asyncio
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from connectors.objectstore import ObjectStoreConnector
 from connectors.secrets import Secrets
 from policies.errors import RefusedError
+from tests.patience import patient
 
 FINGERPRINT = "SHA256:" + "A" * 43
 ENVIRONMENT = {"KEY": "AKIAEXAMPLE", "SECRET": "horse\nbattery", "PLAIN": "horse", "SPLIT": "x;BlobEndpoint=http://y"}
@@ -135,7 +135,5 @@ def test_an_answer_without_an_end_is_stopped() -> None:
     pytest.importorskip("fsspec")
     from connectors.objectstore.loop import run
 
-    began = time.monotonic()
-    with pytest.raises(TimeoutError):
+    with patient(), pytest.raises(TimeoutError):
         run(asyncio.sleep(60), timeout_s=0.05)
-    assert time.monotonic() - began < 10

@@ -13,6 +13,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import pytest
 
+from tests.patience import patient
+
 pytest.importorskip("s3fs", reason="pip install 'penstock[s3]'")
 pytest.importorskip("moto", reason="a server of the S3 protocol: pip install 'moto[s3]' flask flask-cors")
 
@@ -435,11 +437,10 @@ def test_a_slow_server_is_not_waited_for(bucket: Bucket) -> None:
         return application(environment, start)
 
     bucket.server.fault = slow
-    began = time.monotonic()
-    with pytest.raises(DependencyError, match="Timeout"):
-        bucket.changes(read_timeout_s="0.1")
-    over.set()
-    assert time.monotonic() - began < 10
+    with patient(10):
+        with pytest.raises(DependencyError, match="Timeout"):
+            bucket.changes(read_timeout_s="0.1")
+        over.set()
 
 
 def test_a_server_that_is_not_there_is_a_dependency_that_fails(bucket: Bucket) -> None:

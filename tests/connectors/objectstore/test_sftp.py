@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import patient
+
 pytest.importorskip("asyncssh", reason="pip install 'penstock[sftp]'")
 
 import asyncssh
@@ -447,19 +449,15 @@ def test_a_slow_server_is_not_waited_for(folder: Folder, asyncssh_server: Asyncs
     folder.put("a.md", b"x")
     document = folder.documents()["a.md"]
     asyncssh_server.fault = slow
-    began = time.monotonic()
-    with pytest.raises(DependencyError, match="Timeout"):
+    with patient(10), pytest.raises(DependencyError, match="Timeout"):
         folder.connector(read_timeout_s="0.1").fetch(document, max_bytes=10)
-    assert time.monotonic() - began < 10
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(folder: Folder) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"sftp://127.0.0.1:{silent.getsockname()[1]}/"
-        began = time.monotonic()
-        with pytest.raises(DependencyError):
+        with patient(), pytest.raises(DependencyError):
             folder.changes(url=url, connect_timeout_s="0.1")
-        assert time.monotonic() - began < 10
 
 
 def test_a_root_that_is_missing_or_a_file_is_refused_and_a_link_is_resolved(folder: Folder) -> None:

@@ -1,7 +1,6 @@
 """Traps and bombs: what grows without an end."""
 
 import gzip
-import time
 import tracemalloc
 import zlib
 
@@ -12,6 +11,7 @@ from connectors.web.client import MAX_REDIRECTS
 from connectors.web.crawl import MAX_SITEMAPS
 from policies.errors import RefusedError
 from tests.connectors.web.server import TAKEN, Answer, Handler, Web, page
+from tests.patience import patient
 
 
 def test_redirects_are_followed_so_far_and_no_further(web: Web) -> None:
@@ -59,14 +59,13 @@ def test_a_page_of_ten_gigabytes_in_ten_megabytes_stops_at_the_limit(web: Web) -
     bomb = zeros(10 * 1024)
     web.pages["/"] = Answer(headers={"Content-Encoding": "gzip", "Content-Type": "text/html"}, body=bomb)
     web.pages["/a.txt"] = Answer(headers={"Content-Encoding": "gzip"}, body=bomb)
-    begin = time.process_time()
-    tracemalloc.start()
-    assert web.fetched("/a.txt", max_bytes=10**6) == "too_large"
-    _, peak_bytes = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak_bytes < 5 * 10**6
-    assert web.told() == {"": "incomplete", "/": TAKEN, "/#links": "unreadable"}
-    assert time.process_time() - begin < 5
+    with patient():
+        tracemalloc.start()
+        assert web.fetched("/a.txt", max_bytes=10**6) == "too_large"
+        _, peak_bytes = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak_bytes < 5 * 10**6
+        assert web.told() == {"": "incomplete", "/": TAKEN, "/#links": "unreadable"}
 
 
 def test_compressed_bytes_without_an_end_that_hold_nothing_stop_at_the_limit(web: Web) -> None:
@@ -123,10 +122,8 @@ def test_an_encoding_that_was_not_asked_for_is_not_read(web: Web, encoding: str)
 )
 def test_a_hostile_sitemap_ends_the_listing(web: Web, body: bytes) -> None:
     web.pages["/sitemap.xml"] = Answer(headers={"Content-Type": "application/xml"}, body=body)
-    begin = time.process_time()
-    with pytest.raises(RefusedError, match=r"connector.sitemaps\[0\] cannot be read"):
+    with patient(), pytest.raises(RefusedError, match=r"connector.sitemaps\[0\] cannot be read"):
         web.told(sitemaps=[f"{web.url}/sitemap.xml"])
-    assert time.process_time() - begin < 10
 
 
 def test_a_sitemap_that_is_a_bomb_on_the_way_ends_the_listing(web: Web) -> None:

@@ -1,9 +1,8 @@
-import time
-
 import pytest
 
 from connectors.web.page import MAX_LINKS, Directives, PageSays, header_directives, read_page
 from connectors.web.urls import Url
+from tests.patience import patient
 
 BASE = Url(scheme="https", host="h.example", port=443, target="/a/b?c")
 
@@ -79,9 +78,8 @@ def test_directives_are_those_of_all_tags_and_of_headers_for_this_crawler() -> N
 )
 def test_hostile_text_takes_time_in_proportion(unit: str) -> None:
     text = (unit * 10**6)[: 2**18]
-    begin = time.process_time()
-    says(text)
-    assert time.process_time() - begin < 2  # html.parser takes many minutes
+    with patient():
+        says(text)
 
 
 def test_a_number_without_an_end_in_a_link_is_no_link() -> None:

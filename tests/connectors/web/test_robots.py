@@ -1,8 +1,7 @@
-import time
-
 import pytest
 
 from connectors.web.robots import MAX_DELAY_S, product, read_robots
+from tests.patience import patient
 
 
 def allowed(robots: str, target: str, *, agent: str = "foobot") -> bool:
@@ -54,9 +53,8 @@ def test_the_longest_rule_that_matches_says(rules: list[str], target: str, *, is
 
 def test_a_hostile_rule_takes_no_time() -> None:
     robots = "User-agent: *\nDisallow: /" + "*a" * 100_000 + "b$\n"
-    begin = time.process_time()
-    assert allowed(robots, "/" + "a" * 2000)
-    assert time.process_time() - begin < 1
+    with patient():
+        assert allowed(robots, "/" + "a" * 2000)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from sqlalchemy.pool import StaticPool
 from sqlmodel import Session
 
 from indexer.database import Database
-from indexer.keyring import verify_signature
+from indexer.signature import verify_signature
 from policies import ledger, transcript
 from policies.ledger import START, AuditRow, Head, Record
 from policies.model import Action, AuditEvent

@@ -1,10 +1,10 @@
 import os
-import time
 
 import pytest
 
 from indexer.formats.text import decode
 from policies.errors import QuarantineError
+from tests.patience import patient
 
 TEXTS = {
     "cp932": "東京の天気は晴れです。明日は雨が降るでしょう。契約書の内容をご確認ください。",
@@ -46,6 +46,5 @@ def test_where_nothing_is_clear_nothing_is_guessed(data: bytes) -> None:
 
 
 def test_the_length_of_a_text_does_not_matter() -> None:
-    began = time.process_time()
-    decode(TEXTS["cp1251"].encode("cp1251") * 100_000)
-    assert time.process_time() - began < 2
+    with patient():
+        decode(TEXTS["cp1251"].encode("cp1251") * 100_000)

@@ -1,11 +1,11 @@
 """What unstructured makes of pages once it leaves nothing out, through the real sandbox."""
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from indexer.parse import parse, parser
+from tests.patience import patient
 
 Texts = Callable[[str], list[str]]
 
@@ -59,7 +59,6 @@ def test_cells_and_lines_of_a_cell_stay_apart(texts: Texts) -> None:
 
 
 def test_a_hundred_thousand_tags_in_a_caption_cost_no_more_than_their_length(texts: Texts) -> None:
-    began = time.monotonic()
-    words = texts(f"<table><caption>{'<b>x</b>y ' * 100_000}</caption><tr><td>1</td><td>2</td></tr></table>")
-    assert (words[0][:5], words[1]) == ("xy xy", "1 | 2")
-    assert time.monotonic() - began < 20
+    with patient():
+        words = texts(f"<table><caption>{'<b>x</b>y ' * 100_000}</caption><tr><td>1</td><td>2</td></tr></table>")
+        assert (words[0][:5], words[1]) == ("xy xy", "1 | 2")

@@ -1,12 +1,12 @@
 """Patterns whose worst case is known: what is taken is fast on every text, what is not is refused with its mend."""
 
 import re
-import time
 
 import pytest
 
 from policies.errors import RefusedError
 from policies.manifest import regexes
+from tests.patience import patient
 
 TAKEN = (
     *("NW-[0-9]{6}", "EMP-\\d+", "(?i:nw)-\\d{6}", r"\bNW\d+\b", "[a-z]+@[a-z]+\\.[a-z]+", "(?:AB|CD)-\\d{4,8}"),
@@ -21,9 +21,8 @@ def test_a_pattern_that_is_taken_is_fast_on_what_it_nearly_matches(regex: str) -
     pattern = re.compile(f"(?<![0-9A-Za-z])(?:{regex})(?![0-9A-Za-z])", re.ASCII)
     assert pattern.fullmatch(longest)
     text = " ".join([longest, f"{longest}x", longest[:-1]] * (16_000 // len(longest) // 3))
-    started = time.process_time()
-    assert list(pattern.finditer(text))
-    assert time.process_time() - started < 0.5
+    with patient(5):
+        assert list(pattern.finditer(text))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
-import time
-
 import pytest
 
 from indexer.formats.mail.mbox import MAX_MESSAGES, is_mailbox, mbox
 from policies.errors import QuarantineError
+from tests.patience import patient
 
 FIRST = (
     b"From ada@a.example Thu Jan  1 00:00:00 1970\nFrom: ada@a.example\nSubject: One\n\nHello.\n\n>From here on.\n\n"
@@ -50,6 +49,5 @@ def test_what_is_no_mailbox_and_what_is_too_large_a_one_is_refused(data: bytes, 
 
 @pytest.mark.parametrize("piece", [b"From ", b"From a 1:1 ", b"\n\nFrom a", b">" * 50 + b"From ", b"\n\n"])
 def test_what_almost_is_a_postmark_costs_no_more_than_its_length(piece: bytes) -> None:
-    began = time.process_time()
-    is_mailbox(FIRST + piece * 400_000)
-    assert time.process_time() - began < 5
+    with patient():
+        is_mailbox(FIRST + piece * 400_000)

@@ -1,6 +1,5 @@
-import time
-
 from indexer.formats.markup.org import org
+from tests.patience import patient
 
 
 def told(text: str) -> list[tuple[str, int, str]]:
@@ -31,7 +30,6 @@ def test_bold_words_are_no_heading_and_a_drawer_that_nothing_ends_is_text() -> N
 
 
 def test_hostile_repetition_costs_no_more_than_its_length() -> None:
-    began = time.process_time()
-    for piece in ("[[", ":a:\n", "*" * 50, "|-", "* :a"):
-        org((piece * 100_000).encode())
-    assert time.process_time() - began < 10
+    with patient():
+        for piece in ("[[", ":a:\n", "*" * 50, "|-", "* :a"):
+            org((piece * 100_000).encode())

@@ -1,8 +1,7 @@
-import time
-
 import pytest
 
 from indexer.formats.markup.web import clean
+from tests.patience import patient
 
 DATA = "<table><tr><th>Day</th><th>Hours</th></tr><tr><td>Monday</td><td>9-5</td></tr></table>"
 
@@ -42,6 +41,5 @@ def test_a_table_with_a_cell_of_a_whole_article_is_layout() -> None:
 
 
 def test_many_open_tags_cost_no_more_than_their_length() -> None:
-    began = time.process_time()
-    clean("<table><tr><td>" * 100_000 + "<nav>" * 100_000)
-    assert time.process_time() - began < 5
+    with patient():
+        clean("<table><tr><td>" * 100_000 + "<nav>" * 100_000)

@@ -1,10 +1,9 @@
-import time
-
 import pytest
 
 from indexer.formats.elements import Parsed
 from indexer.formats.office.rtf import rtf
 from policies.errors import QuarantineError
+from tests.patience import patient
 
 
 def read(body: bytes) -> Parsed:
@@ -129,6 +128,5 @@ def test_groups_without_end_are_corrupt() -> None:
     "piece", [b"}", rb"\cell ", rb"\row ", rb"\par ", rb"{\header x}", rb"{\pict 00}", rb"\'e9", b"\\"]
 )
 def test_hostile_repetition_costs_no_more_than_its_length(piece: bytes) -> None:
-    began = time.process_time()
-    read(piece * 20_000)
-    assert time.process_time() - began < 5
+    with patient():
+        read(piece * 20_000)
