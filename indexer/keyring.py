@@ -9,14 +9,14 @@ point. Rotation wraps the same keys anew: with the master key of its day, a back
 import hashlib
 import hmac
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NewType, Self
+from typing import NewType, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlmodel import Session, SQLModel
 
 from indexer import anchors, burials
@@ -207,8 +207,9 @@ class Keyring:
 
     def wrapped_document_keys(self, ids: Iterable[KeyId]) -> frozenset[bytes]:
         """The keys with these ids, as they are stored."""
+        names = [key_name(KeyKind.DOCUMENT, one) for one in ids]
         with self.database.reading() as session:
-            return frozenset(row.wrapped for row in _rows(session, [key_name(KeyKind.DOCUMENT, one) for one in ids]))
+            return frozenset(wrapped for _, wrapped in _stored(session, names))
 
     def document_key_ids(self, source: SourceName | None = None) -> frozenset[KeyId]:
         """Every document key there is, or every one of a source, so that those nothing names can be destroyed."""
@@ -361,7 +362,7 @@ class Keyring:
 
     def _unwrapped(self, names: Iterable[str]) -> dict[str, Key]:
         with self.database.reading() as session:
-            return {row.id: self._opened(session, row.id, row.wrapped) for row in _rows(session, names)}
+            return {name: self._opened(session, name, wrapped) for name, wrapped in _stored(session, names)}
 
     def _opened(self, session: Session, name: str, wrapped: bytes) -> Key:
         try:
@@ -392,6 +393,7 @@ class Keyring:
         )
 
 
-def _rows(session: Session, names: Iterable[str]) -> Iterator[Row[Any]]:
-    for batch in batched(names, MAX_VARIABLES):
-        yield from session.connection().execute(_WRAPPED, {"ids": batch})
+def _stored(session: Session, names: Iterable[str]) -> list[tuple[str, bytes]]:
+    """The names of those keys that there are, and how each is wrapped."""
+    found = (session.connection().execute(_WRAPPED, {"ids": batch}) for batch in batched(names, MAX_VARIABLES))
+    return [(name, wrapped) for rows in found for name, wrapped in rows]
