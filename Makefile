@@ -24,7 +24,7 @@ contracts: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 
 unit: $(VENV)/installed-dev
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # torch comes first and by itself: asked for through another package it brings gigabytes of CUDA along.
 $(VENV)/installed: pyproject.toml constraints.txt

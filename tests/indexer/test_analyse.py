@@ -94,7 +94,7 @@ def test_any_text_gives_short_terms_that_can_be_stored(text: str, languages: lis
 
 
 @pytest.mark.parametrize("text", ["a" * 300_000, "a-" * 150_000, "1," * 150_000, "1 000 " * 50_000, "l'" * 150_000])
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_hostile_text_costs_no_more_time_or_memory_than_its_length(text: str) -> None:
     tracemalloc.start()
     try:

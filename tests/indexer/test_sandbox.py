@@ -21,7 +21,7 @@ from indexer import child, frames
 from indexer.sandbox import Sandbox
 from indexer.seccomp import MACHINES
 from policies.errors import DependencyError, QuarantineError
-from tests.patience import patient
+from tests.patience import comes_true, patient
 
 HERE = Path(__file__).parent
 SECRET = "a very secret sentence"
@@ -368,9 +368,7 @@ def test_a_child_without_memory_to_start_is_no_fault_of_the_document() -> None:
 def test_a_child_killed_while_idle_costs_no_document(box: Sandbox) -> None:
     before = pid_of(box)
     os.kill(before, signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while is_running(before) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert comes_true(lambda: not is_running(before))
     assert pid_of(box) != before
 
 
@@ -476,10 +474,7 @@ def test_the_child_dies_with_its_parent_in_the_middle_of_a_call(act: str, tmp_pa
         time.sleep(0.2)
         assert is_running(child)
         parent.kill()
-    deadline = time.monotonic() + 5
-    while is_running(child) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not is_running(child)
+    assert comes_true(lambda: not is_running(child))
 
 
 def test_closing_twice_is_harmless_and_a_closed_sandbox_starts_again(box: Sandbox) -> None:

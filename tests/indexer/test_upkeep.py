@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -24,6 +23,7 @@ from policies.purge import ErasureRequest, PurgeKind
 from tests import catalogs
 from tests.indexer.test_jobs import bench_has, ended, jobs_of, serving, until
 from tests.indexer.workbench import ACTOR, MODIFIED, Bench, Killed, killed_at, opened, text
+from tests.patience import comes_true
 from tests.policies import handbook
 
 NAME = "quentin.md"
@@ -185,7 +185,7 @@ def test_where_an_order_was_placed_meanwhile_the_job_fails_and_says_why(bench: B
         asked = jobs.ask(JobKind.ERASE, source.name, actor=ACTOR, options=options)
         hold = place(bench.workshop, OrderKind.HOLD, source.name, [], reference="LIT-1", by=ACTOR)
         with serving(worker):
-            job = until(bench, asked, ended, within_s=60)
+            job = until(bench, asked, ended)
     assert job.state is JobState.FAILED
     assert job.failure is not None
     assert job.failure.code == "conflict"
@@ -217,12 +217,9 @@ def test_a_schedule_has_a_worker_delete_what_is_due(bench: Bench, source: Source
     with jobs_of(bench) as jobs, worker_of(bench, jobs, suspended) as worker, serving(worker):
         asked = worker.tick_id(JobKind.PURGE, source.name, tick)
         until_asked(bench, asked)
-        job = until(bench, asked, ended, within_s=60)
+        job = until(bench, asked, ended)
     assert (job.state, job.actor, job.notes["documents"]) == (JobState.FINISHED, "scheduler", 2)
 
 
 def until_asked(bench: Bench, job: JobId) -> None:
-    deadline = time.monotonic() + 30
-    while not bench_has(bench, job):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    assert comes_true(lambda: bench_has(bench, job))

@@ -49,7 +49,7 @@ def _run(command: str, folder: Path) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     return done.stdout

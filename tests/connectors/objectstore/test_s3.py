@@ -2,7 +2,6 @@ import gc
 import json
 import re
 import threading
-import time
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -13,7 +12,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import pytest
 
-from tests.patience import patient
+from tests.patience import comes_true, patient
 
 pytest.importorskip("s3fs", reason="pip install 'penstock[s3]'")
 pytest.importorskip("moto", reason="a server of the S3 protocol: pip install 'moto[s3]' flask flask-cors")
@@ -455,10 +454,7 @@ def test_leaving_a_connector_closes_its_connections(bucket: Bucket) -> None:
     for _ in range(3):
         listed_one(bucket)
         bucket.made.clear()
-    deadline = time.monotonic() + 5
-    while sockets() > before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert sockets() <= before
+    assert comes_true(lambda: sockets() <= before)
 
 
 def sockets() -> int:

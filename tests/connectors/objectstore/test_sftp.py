@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import stat
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import patient
+from tests.patience import comes_true, patient
 
 pytest.importorskip("asyncssh", reason="pip install 'penstock[sftp]'")
 
@@ -196,11 +195,8 @@ def test_one_login_serves_a_listing_and_all_fetches_and_ends_with_the_connector(
 
 
 def has_no_connection(server: Asyncssh) -> bool:
-    """Whether the server has seen the last client leave, for which it has five seconds."""
-    deadline = time.monotonic() + 5
-    while server.connections and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return not server.connections
+    """Whether the server sees the last client leave."""
+    return comes_true(lambda: not server.connections)
 
 
 def test_links_are_refused_and_never_followed(folder: Folder) -> None:

@@ -1,7 +1,6 @@
 """When the words of questions go: with whom they are about, and in time."""
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +17,7 @@ from policies.purge import ErasureRequest
 from tests.gateway.reviewing import HR, KEPT, House, fill, house_over
 from tests.indexer.test_jobs import jobs_of, serving, worker_of
 from tests.indexer.workbench import ACTOR, Bench, text
+from tests.patience import comes_true
 from tests.policies import handbook
 
 PERSON = "zed7@example.org"
@@ -132,8 +132,5 @@ def test_a_worker_deletes_what_was_asked_too_long_ago(bench: Bench) -> None:
         house.ask()
         (_, young) = house.rows(AskedRow)
         with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker, serving(worker):
-            deadline = time.monotonic() + 20
-            while len(house.rows(AskedRow)) > 1:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            assert comes_true(lambda: len(house.rows(AskedRow)) == 1)
         assert house.rows(AskedRow) == [young]
