@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from gateway import calibrate as fitting
 from gateway.calibrate import Golden, Questions, Saved
-from gateway.confidence import shipped
+from gateway.confidence import MIN_LABELS, SCHEMA, Model, shipped
 from gateway.lookup import Lookup, Opened
 from indexer import catalog
 from indexer.extent import extent
@@ -23,6 +23,33 @@ def lookup_over(bench: Bench) -> Lookup:
         redactor=bench.stages.redactor,
         embedder=bench.stages.embedder,
         node=bench.workshop.node,
+    )
+
+
+def model_of(opened: Opened, lookup: Lookup) -> Model:
+    """A model of what is opened, one label short of being calibrated, whose threshold everything passes."""
+    return Model(
+        id="c1",
+        schema=SCHEMA,
+        source=opened.source.name,
+        scope=opened.scope(),
+        classes=opened.classes(),
+        makers=lookup.makers(opened.source),
+        k=5,
+        linear=shipped(),
+        threshold=0.0,
+        certificate=None,
+        labels_needed=None,
+        max_risk=0.05,
+        labels=MIN_LABELS - 1,
+        unanswerable=20,
+        gone=0,
+        feedback=0,
+        feedback_unanswerable=0,
+        purpose=PURPOSE,
+        population="test",
+        figures={},
+        points=(),
     )
 
 

@@ -22,8 +22,9 @@ from indexer.labels import Labelled
 from indexer.tables import AskedRow, HandoffRow, LabelRow
 from policies.manifest import Source
 from policies.model import Role, SourceName
+from tests.gateway.calibrating import PURPOSE
 from tests.gateway.operating import FakeJobs, desk_over
-from tests.gateway.test_retrieval import FILES, PURPOSE, retrieval
+from tests.gateway.test_retrieval import FILES, retrieval
 from tests.indexer.workbench import Bench
 
 HR = SourceName("hr-handbook")

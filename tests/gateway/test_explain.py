@@ -17,7 +17,8 @@ from policies.model import Access, Agent, Caller, DocumentId, Node, Reason
 from policies.orders import OrderKind
 from policies.purge import ErasureRequest
 from tests import catalogs
-from tests.gateway.test_retrieval import BOT, NODE, PURPOSE, REQUEST, STAFF, ask, retrieval, who
+from tests.gateway.calibrating import PURPOSE
+from tests.gateway.test_retrieval import BOT, NODE, REQUEST, STAFF, ask, retrieval, who
 from tests.indexer.copies import Template, worked_on
 from tests.indexer.test_sync import MIRRORED
 from tests.indexer.workbench import ACTOR, MODIFIED, NOW, Bench, File, create, opened, part_id, text

@@ -28,7 +28,8 @@ from indexer.search import READ, Found
 from policies.errors import DependencyError, IntegrityError, SettingsError
 from policies.model import ConfidenceStatus, Verdict
 from tests import catalogs
-from tests.gateway.test_retrieval import FILES, HR, PURPOSE, REQUEST, STAFF, apply, calibrate, retrieval, who
+from tests.gateway.calibrating import PURPOSE
+from tests.gateway.test_retrieval import FILES, HR, REQUEST, STAFF, apply, calibrate, retrieval, who
 from tests.gateway.test_wiring import made, settings
 from tests.indexer.copies import copied
 from tests.indexer.workbench import NOW, Bench

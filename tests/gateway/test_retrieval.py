@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from gateway import keys as api_keys
 from gateway.answer import MOST_UNMATCHED, NOTHING_VISIBLE, Answer, RetrievalRequest
-from gateway.confidence import SCHEMA, Certificate, Model, features, shipped
+from gateway.confidence import Certificate, features
 from gateway.guardrail import Cause
 from gateway.identity import Identity
 from gateway.lookup import Lookup, Opened, QueryError, Question
@@ -29,6 +29,7 @@ from policies.errors import AuditError, DependencyError, QuarantineError
 from policies.manifest import Source
 from policies.model import Action, Agent, Caller, ConfidenceStatus, Node, SourceName, Verdict
 from tests import catalogs
+from tests.gateway.calibrating import PURPOSE, model_of
 from tests.indexer.copies import Template, worked_on
 from tests.indexer.workbench import (
     ACTOR,
@@ -45,7 +46,6 @@ from tests.indexer.workbench import (
 from tests.policies import handbook
 
 HR, LEGAL = SourceName("hr-handbook"), SourceName("legal")
-PURPOSE = "employee-support"
 BOT = Agent(subject="bot-7", groups=frozenset({"staff"}), purposes=frozenset({"employee-support"}), region="gb")
 NODE = Node(process_region="gb", store_regions=frozenset({"gb"}), system_region="gb")
 LEAVE = text("Leave", "Annual leave is twenty five days a year.")
@@ -295,30 +295,8 @@ def calibrate(bench: Bench, source: SourceName = HR, *, k: int = 5, max_risk: fl
             session, catalog.require(session, source), readers, PURPOSE, bench.clock()
         )
         assert isinstance(searched, Opened)
-        model = Model(
-            id="c1",
-            schema=SCHEMA,
-            source=source,
-            scope=searched.scope(),
-            classes=searched.classes(),
-            makers=retrieval(bench).lookup.makers(searched.source),
-            k=k,
-            linear=shipped(),
-            threshold=0.0,
-            certificate=None,
-            labels_needed=None,
-            max_risk=max_risk,
-            labels=49,
-            unanswerable=20,
-            gone=0,
-            feedback=0,
-            feedback_unanswerable=0,
-            purpose=PURPOSE,
-            population="test",
-            figures={},
-            points=(),
-        )
-        model = replace(model, **changes)  # type: ignore[arg-type]
+        known = model_of(searched, retrieval(bench).lookup)
+        model = replace(known, k=k, max_risk=max_risk, **changes)  # type: ignore[arg-type]
         calibrations.store(session, source, calibration="c1", model=model.dump(), now=NOW)
 
 

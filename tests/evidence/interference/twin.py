@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from gateway import keys
 from gateway.app import create_app
 from gateway.calibrate import Golden, Replay
-from gateway.confidence import FEATURES, SCHEMA, Certificate, Linear, Model
+from gateway.confidence import FEATURES, MIN_LABELS, Certificate, Linear
 from gateway.identity import Identity
 from gateway.keys import ENTROPY_BYTES, KeyGrant
 from gateway.lookup import Lookup, Opened
@@ -26,7 +26,7 @@ from indexer import calibrations, catalog, orders, register
 from policies.manifest import Source
 from policies.model import Access, Action, Caller, SourceName
 from policies.orders import Order, OrderId, OrderKind
-from tests.gateway.calibrating import PURPOSE, calibrate, lookup_over
+from tests.gateway.calibrating import PURPOSE, calibrate, lookup_over, model_of
 from tests.gateway.fakes import UNUSED
 from tests.indexer import workbench
 from tests.indexer.workbench import ACTOR, MODIFIED, NOW, Bench, FakeOrigin, File, parse_manifest
@@ -108,14 +108,8 @@ class Twin:
         with bench.database.writing() as session:
             opened = self.lookup().open(session, catalog.require(session, name), ann, PURPOSE, bench.clock())
             assert isinstance(opened, Opened)
-            model = Model(
-                id="c" * 24,
-                schema=SCHEMA,
-                source=name,
-                scope=opened.scope(),
-                classes=opened.classes(),
-                makers=self.lookup().makers(opened.source),
-                k=5,
+            model = replace(
+                model_of(opened, self.lookup()),
                 linear=Linear(
                     mean=(0.3,) * len(FEATURES),
                     scale=(0.2,) * len(FEATURES),
@@ -124,17 +118,7 @@ class Twin:
                 ),
                 threshold=0.5,
                 certificate=Certificate(threshold=0.9, max_risk=0.05, delta=0.1, labels=100, served=50, wrong=0),
-                labels_needed=None,
-                max_risk=0.05,
-                labels=50,
-                unanswerable=20,
-                gone=0,
-                feedback=0,
-                feedback_unanswerable=0,
-                purpose=PURPOSE,
-                population="ann",
-                figures={},
-                points=(),
+                labels=MIN_LABELS,
             )
             calibrations.store(session, name, calibration=model.id, model=model.dump(), now=bench.clock())
 
