@@ -66,11 +66,12 @@ class _Looked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Outcome:
-    """What a request comes to. `lead` is None where nothing may be shown."""
+    """What a request comes to. `lead` is None where nothing may be shown, else all is `opened` that passages are of."""
 
     answer: Answer
     denials: Mapping[SourceName, Reason]
     lead: Lead | None
+    opened: Sequence[Opened] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,16 +98,14 @@ class Retrieval:
         Raises:
             AuditError: the record could not be made durable, so there is no answer.
             QueryError: the query cannot be redacted.
-            DependencyError: the catalog or the redaction is away.
+            DependencyError: the catalog or the redaction is away, or what was found was withdrawn twice meanwhile.
         """
         now = self.clock()
         try:
-            outcome = self._answer(caller, request, now, last_try=False)
+            return self._told(caller, request, request_id=request_id, now=now, last_try=False)
         except UnavailableError:
-            # Once more, with the index that is there now. Where one is damaged, its source gives nothing.
-            outcome = self._answer(caller, request, now, last_try=True)
-        self._record(caller, request, outcome, request_id=request_id, now=now)
-        return outcome.answer
+            # Once more, with what is there now. Where an index is damaged, its source gives nothing.
+            return self._told(caller, request, request_id=request_id, now=now, last_try=True)
 
     def sources(self, caller: Caller, *, request_id: str) -> tuple[VisibleSource, ...]:
         """The sources of which this caller may see something, with the purposes it may use them for.
@@ -152,6 +151,13 @@ class Retrieval:
             return False
         return True
 
+    def _told(
+        self, caller: Caller, request: RetrievalRequest, *, request_id: str, now: datetime, last_try: bool
+    ) -> Answer:
+        outcome = self._answer(caller, request, now, last_try=last_try)
+        self._record(caller, request, outcome, request_id=request_id, now=now)
+        return outcome.answer
+
     def _answer(self, caller: Caller, request: RetrievalRequest, now: datetime, *, last_try: bool) -> _Outcome:
         denials: dict[SourceName, Reason] = {}
         opened: list[Opened] = []
@@ -193,7 +199,8 @@ class Retrieval:
             wording=question.wordings[first.opened.source.name],
         )
         passages = tuple(_citation(opened, hit, read[hit]) for opened, hit in best)
-        return _Outcome(answer=_judged(heard, question, passages), denials=denials, lead=lead)
+        answer = _judged(heard, question, passages)
+        return _Outcome(answer=answer, denials=denials, lead=lead, opened=[one.opened for one in heard])
 
     def _open(
         self,
@@ -244,7 +251,7 @@ class Retrieval:
         """The features of what was found; None where one is no number, or the reader gives none."""
         try:
             row = self.lookup.features(opened, found, question, [read[hit].passage for hit in found.hits[:READ]])
-        except DependencyError:
+        except (DependencyError, IntegrityError):
             return None
         return row if all(map(math.isfinite, row)) else None
 
@@ -290,6 +297,11 @@ class Retrieval:
         )
 
         def keep(session: Session) -> None:
+            # A reader takes its time, in which documents are erased and rights withdrawn.
+            for opened in outcome.opened:
+                shown = [passage.document for passage in answer.passages if passage.source == opened.source.name]
+                if not self.lookup.still_shows(session, opened, shown, caller, request.purpose, now):
+                    raise UnavailableError("What was found was withdrawn while it was read.", mend="Retry.")
             if outcome.lead is not None:
                 keyring, lead = self.lookup.keyring, outcome.lead
                 asking.keep(session, keyring, lead, caller, request, answer, request_id=request_id, now=now)
@@ -301,14 +313,14 @@ class Retrieval:
         return None if conversation is None else self.lookup.keyring.fingerprint("conversation", conversation)
 
     def _append(self, event: AuditEvent, *, now: datetime, beside: Callable[[Session], None] = lambda _: None) -> None:
-        """Make a record durable, with what `beside` writes in the same transaction."""
+        """Make a record durable, with what `beside` writes before it in the same transaction."""
         try:
             with self.database.writing() as session:
-                head = ledger.append(session, event, now=now)
                 beside(session)
+                head = ledger.append(session, event, now=now)
             if head.sequence % ANCHOR_EVERY == 0:
                 self.lookup.keyring.anchor(head, now=now)
-        except AuditError:
+        except (AuditError, UnavailableError):
             raise
         except (ConflictError, DependencyError, IntegrityError) as error:
             raise AuditError("The audit record could not be made durable.", mend="Retry later.") from error

@@ -251,7 +251,7 @@ class Installation:
         """What searches sources.
 
         Raises:
-            DependencyError: the reader of passages does not load.
+            DependencyError, IntegrityError: the reader of passages does not load.
         """
         if self.reader is not None:
             self.reader.warm()

@@ -154,7 +154,8 @@ class Database:
 
         Raises:
             ConflictError: another is writing, or a reader still needs them; ask again.
-            DependencyError: the disk has no room for as much again.
+            DependencyError: the disk has no room for it twice.
+            IntegrityError: it is damaged.
         """
         with self._errors():
             self._store.compact(_tables(deleted_from))

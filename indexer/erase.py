@@ -318,7 +318,7 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, task: _Task, need
     look = partial(traces.check, workshop, source, frozenset(task.keys), needles)
     checks, files, bytes_read = look()
     if any(check.found for check in checks):
-        # Only then: it takes as long as the catalog is large, and nobody else writes meanwhile.
+        # Only then: it takes as long as they are large, and nobody else writes meanwhile.
         _compacted(partial(workshop.database.compact, *_HOLDING))
         _compacted(workshop.keyring.sweep)
         checks, files, bytes_read = look()
@@ -326,8 +326,8 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, task: _Task, need
     if failed:
         raise IntegrityError(
             f"Purge {purge_id!r} left something behind: {'; '.join(failed)}.",
-            mend="See that the disk has room for the catalog twice, find what else writes below the home and remove "
-            "it, then run the purge again. There is no receipt yet.",
+            mend="See that the disk has room for catalog and keyring twice, find what else writes below the home and "
+            "remove it, then run the purge again. There is no receipt yet.",
         )
     now = workshop.clock()
     receipt = Receipt(
@@ -367,12 +367,9 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, task: _Task, need
 
 
 def _compacted(compact: Callable[[], None]) -> None:
-    """Have a database written anew, if the disk has room; the search of the files says whether it was needed."""
-    try:
+    """Have a database written anew if that can be; the search of the files says whether it was needed."""
+    with suppress(DependencyError):
         compact()
-    except DependencyError as error:
-        if not room.is_lacking(error):
-            raise
 
 
 def _move(session: Session, purge_id: str, step: Step, **values: str | None) -> None:

@@ -2,8 +2,9 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import SQLITE_BUSY
@@ -19,6 +20,9 @@ from policies.errors import ConflictError, DependencyError, IntegrityError, Pens
 
 JOBS_FILE = "jobs.db"
 LOCKS_FOLDER = "locks"
+MOST_IN_MEMORY_BYTES = 256 * 2**20
+"""Chosen: a file up to this size, such as the keyring of a million documents, is written anew by way of memory. A
+larger one goes through SQLite's temporary folder, which nothing here erases or looks into."""
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -65,21 +69,33 @@ class Sqlite:
 
     def compact(self, tables: Sequence[Table]) -> None:
         """Write the file anew, then fold the log in."""
+        size_bytes = self._path.stat().st_size
+        if shutil.disk_usage(self._path.parent).free < 2 * size_bytes:
+            # Nobody else could write while it fills the disk, for nothing.
+            raise self._not_anew()
         with self.writing.connect() as connection:
             connection.rollback()
             _let_write(connection, writing=True)
+            driver = _driver(connection)
+            driver.execute(f"PRAGMA temp_store={'MEMORY' if size_bytes <= MOST_IN_MEMORY_BYTES else 'DEFAULT'}")
             try:
-                _driver(connection).execute("VACUUM")
-            except SqliteOperationalError as error:
-                if error.sqlite_errorcode == SQLITE_BUSY:
-                    raise ConflictError(
-                        f"{self.name} is locked by another process.", mend="Run the same command again."
-                    ) from error
-                raise DependencyError(
-                    f"{self.name} cannot be written anew.",
-                    mend="Make room on the disk for as much again, then run the same command again.",
-                ) from error
+                driver.execute("VACUUM")
+            except SqliteError as error:
+                # What has come into the log stays there otherwise, and may be all the room that there was.
+                with suppress(SqliteError):
+                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                raise self._not_anew(error) from error
         self.checkpoint(tables)
+
+    def _not_anew(self, error: SqliteError | None = None) -> PenstockError:
+        if error is not None and error.sqlite_errorcode == SQLITE_BUSY:
+            return ConflictError(f"{self.name} is locked by another process.", mend="Run the same command again.")
+        if error is not None and not isinstance(error, SqliteOperationalError):
+            return IntegrityError(f"{self.name} is damaged.", mend="Restore it from its backup.")
+        return DependencyError(
+            f"{self.name} cannot be written anew.",
+            mend="Make room for it twice on its disk and in the temporary folder, then run the same command again.",
+        )
 
     def integrity_problems(self, connection: Connection, _: Sequence[Table]) -> tuple[str, ...]:
         """What SQLite's own check finds."""

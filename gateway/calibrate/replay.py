@@ -37,6 +37,8 @@ from policies.model import Action, AuditEvent, Reason, SourceName
 BUDGET_S = 60.0
 """Chosen: less than a tenth of the time between two syncs. In it some 2,000 questions can be asked: 100 took 2.8 s, the
 fit with them, on two busy cores."""
+READER_BUDGET_S = 600.0
+"""Chosen: with a reader, which takes 0.2 to 0.4 s a question, it is about as many."""
 LEAST_AUROC = 0.6
 """Chosen: below it an answer that is there is hardly told from one that is not. A useless model of 50 labels shows as
 much one time in 8, one of 200 one in 130."""
@@ -199,7 +201,8 @@ class Replay:
             )
 
     def _fitted(self, database: Database, view: _View) -> Model:
-        until = self.seconds() + BUDGET_S
+        lookup, opened, questions = self.lookup(), view.opened, view.questions
+        until = self.seconds() + (BUDGET_S if lookup.reader is None else READER_BUDGET_S)
 
         def in_time(_done: int) -> None:
             if self.seconds() > until:
@@ -207,7 +210,6 @@ class Replay:
                     "Asking the golden questions took too long.", mend="Run: penstock calibrate SOURCE"
                 )
 
-        lookup, opened, questions = self.lookup(), view.opened, view.questions
         observations = observe(lookup, database, opened, questions.asked, progress=in_time)
         binding = binding_of(opened, questions, view.makers)
         model = fit(observations, binding, shipped(), calibration=self.new_id(), feedback=view.feedback)

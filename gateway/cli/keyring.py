@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.shell import HomeOption, installation, operator, say
 from gateway.settings import key_file, kms_address, read_key_file
-from policies.errors import ConflictError, RefusedError
+from policies.errors import ConflictError, DependencyError, RefusedError
 
 if TYPE_CHECKING:
     from gateway.wiring import Installation
@@ -87,7 +87,7 @@ def _record(opened: "Installation", detail: dict[str, str | int]) -> None:
 def _sweep(opened: "Installation") -> bool:
     try:
         opened.keyring.sweep()
-    except ConflictError:
-        say("A process still reads the keyring: bytes of how keys were wrapped stay in its log until all have ended.")
+    except (ConflictError, DependencyError) as error:
+        say(f"{error.message} Bytes of how keys were wrapped before may stay in it until the next purge or rotation.")
         return False
     return True

@@ -14,6 +14,7 @@ from gateway.cli.shell import (
     installation,
     operator,
     say,
+    show,
     show_json,
     show_table,
 )
@@ -70,8 +71,10 @@ def list_quarantined(
     if as_json:
         show_json(rows)
     elif rows:
-        columns = ("source", "document", "origin_id", "reason", "stage", "mend")
-        show_table(columns, ([row[column] for column in columns] for row in rows), whole=("document",))
+        columns = ("source", "document", "origin_id", "reason", "stage")
+        show_table(columns, ([row[column] for column in columns] for row in rows), whole=("document", "reason"))
+        for why, mend in sorted({(row["reason"], row["mend"]) for row in rows}):
+            show(f"{why}: {mend}")
         say("Once mended: penstock quarantine retry SOURCE DOCUMENT. Not wanted: penstock quarantine drop.")
     else:
         say("Nothing is quarantined.")

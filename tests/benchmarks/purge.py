@@ -47,7 +47,7 @@ STEPS: Mapping[str, Sequence[tuple[object, str]]] = {
     "build": [(workshop, "build")],
     "publish": [(workshop, "publish")],
     "collect": [(workshop, "collect")],
-    "checkpoint": [(Database, "checkpoint")],
+    "checkpoint": [(Database, "checkpoint"), (Database, "compact")],
     "scan": [(traces, "scan")],
     "kept": [(traces, "rightly_kept")],
 }

@@ -28,6 +28,9 @@ def killed(bench: Bench, act: str, moment: str, *, job: str = "") -> None:
     process = context.Process(target=_serve, args=(bench.home.root, act, job, moment))
     process.start()
     process.join(TIMEOUT_S)
+    if process.is_alive():
+        process.kill()
+        raise AssertionError("it lives on")
     assert process.exitcode == -signal.SIGKILL
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -17,7 +18,7 @@ from gateway.cli.exits import FINDINGS
 from gateway.cli.shell import Run
 from gateway.settings import encode_master_key
 from gateway.wiring import clock
-from indexer import anchors
+from indexer import anchors, sqlite
 from indexer.keyring import Keyring
 from indexer.master import LocalMasterKey
 from indexer.seal import Key
@@ -233,6 +234,19 @@ def test_a_rotation_makes_a_master_key_and_is_on_record(shell: Shell, tmp_path: 
     begun, finished = [record for record in shell.bench.audit() if record.action == Action.KEYRING_ROTATED]
     assert json.loads(begun.detail) == {"stage": "begun", "master_key": "file"}
     assert json.loads(finished.detail) == {"stage": "finished", "master_key": "file", "keys": 3, "swept": True}
+
+
+def test_a_rotation_ends_where_the_keyring_cannot_be_written_anew_and_says_so(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "shutil", SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=0)))
+    new = tmp_path / "new.key"
+    result = shell.run("keyring", "rotate", "--to", new)
+    assert result.exit_code == 0, result.exception
+    assert "may stay in it until the next purge or rotation" in result.stderr
+    assert f"The master key is {str(new)!r} now" in result.stderr
+    finished = [record for record in shell.bench.audit() if record.action == Action.KEYRING_ROTATED][-1]
+    assert json.loads(finished.detail)["swept"] is False
 
 
 def test_a_rotation_that_was_stopped_goes_on_with_the_file_it_made(shell: Shell, tmp_path: Path) -> None:

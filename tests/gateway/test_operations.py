@@ -263,6 +263,7 @@ def test_the_quarantine_is_listed_with_reason_stage_mend_and_the_way_out(shell: 
     shown = shell.must("quarantine", "list", SOURCE)
     assert "\x1b" not in shown
     assert ids["a.pdf"] in shown
+    assert [line.partition(": ")[2] for line in shown.splitlines()].count(rows[0]["mend"]) == 1
     assert shell.json("quarantine", "list", "--reason", "ghosts") == []
 
 

@@ -24,15 +24,19 @@ from gateway.wiring import open_installation
 from indexer import asked, calibrations, catalog
 from indexer.content import PassageText
 from indexer.embed import MiniLmEmbedder, load_cross_encoder, load_embedder, locate_model
+from indexer.erase import erase
 from indexer.search import READ, Found
 from policies.errors import DependencyError, IntegrityError, SettingsError
-from policies.model import ConfidenceStatus, Verdict
+from policies.manifest import Source
+from policies.model import Action, ConfidenceStatus, Verdict
+from policies.purge import ErasureRequest
 from tests import catalogs
 from tests.gateway.calibrating import PURPOSE
 from tests.gateway.test_retrieval import FILES, HR, REQUEST, STAFF, apply, calibrate, retrieval, who
 from tests.gateway.test_wiring import made, settings
 from tests.indexer.copies import copied
-from tests.indexer.workbench import NOW, Bench
+from tests.indexer.workbench import ACTOR, NOW, Bench
+from tests.patience import comes_true
 
 __all__ = ["made"]  # a fixture
 REQUESTS = itertools.count(1)
@@ -53,7 +57,10 @@ class Recording:
 
 
 def reader_of(score: Callable[[str, str], float], *, name: str = "fake@1", patience_s: float = 30.0) -> Reader:
-    return Reader(name, lambda: score, mend="Mend it.", patience_s=patience_s)
+    def scores(question: str, passages: Sequence[str]) -> list[float]:
+        return [score(question, passage) for passage in passages]
+
+    return Reader(name, lambda: scores, mend="Mend it.", patience_s=patience_s)
 
 
 @pytest.fixture(scope="module")
@@ -229,10 +236,13 @@ def test_nobody_waits_for_a_reader_that_somebody_has_given_up() -> None:
     with pytest.raises(DependencyError, match="still at a question"):
         reader.score("second", ["passage"])
     done.set()
-    while True:
+
+    def reads_again() -> bool:
         with suppress(DependencyError):
-            assert reader.score("third", ["passage"]) == 0.5
-            break
+            return reader.score("third", ["passage"]) == 0.5
+        return False
+
+    assert comes_true(reads_again)
     assert given == ["first", "third"]
     reader.close()
 
@@ -268,15 +278,44 @@ def test_a_closed_reader_ends_what_it_reads_and_refuses_what_waits() -> None:
         reader.score("question", ["passage"])
 
 
-def test_a_reader_that_takes_its_time_holds_up_no_purge(bench: Bench) -> None:
-    def purging(_question: str, _passage: str) -> float:
-        bench.database.checkpoint()
+@pytest.fixture
+def own(blank: Path, tmp_path: Path) -> Iterator[tuple[Bench, Source]]:
+    """A home for one test alone, and its source."""
+    with copied(blank, tmp_path / "home") as made:
+        made.origin.files = dict(FILES)
+        source = apply(made)
+        made.sync(source)
+        yield made, source
+
+
+def test_what_is_erased_while_a_reader_reads_is_not_answered(own: tuple[Bench, Source]) -> None:
+    bench, source = own
+    leave = bench.id(source, "leave.md")
+    receipts: list[str] = []
+
+    def erasing(_question: str, _passage: str) -> float:
+        if not receipts:
+            request = ErasureRequest(documents=frozenset({leave}), reference="DSR-1", ground="unlawful_processing")
+            receipts.extend(erase(bench.workshop, source, request, actor=ACTOR))
         return 0.5
 
-    reader = reader_of(purging)
+    reader = reader_of(erasing)
     fitted_with(bench, reader)
     answer, _ = ask(bench, reader)
-    assert answer.confidence.value is not None
+    assert len(receipts) == 1
+    assert answer.passages
+    assert leave not in {passage.document for passage in answer.passages}
+    assert [record.action for record in bench.audit()][-2:] == [Action.PURGE_FINISHED, Action.RETRIEVED]
+    reader.close()
+
+
+def test_what_is_withdrawn_whenever_it_is_read_is_not_answered(own: tuple[Bench, Source]) -> None:
+    bench, source = own
+    reader = reader_of(lambda _question, _passage: len(bench.workshop.rebuild(source, actor=ACTOR)) * 0.1)
+    fitted_with(bench, reader)
+    with pytest.raises(DependencyError, match="withdrawn"):
+        ask(bench, reader)
+    assert Action.RETRIEVED not in [record.action for record in bench.audit()]
     reader.close()
 
 

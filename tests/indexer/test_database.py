@@ -5,12 +5,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, text
 from sqlalchemy.exc import IntegrityError as ConstraintError
 from sqlmodel import Field, SQLModel, select
 
+from indexer import sqlite
 from indexer.address import Address
 from indexer.database import BUSY_TIMEOUT_MS, Database, batched
 from policies.errors import ConflictError, DependencyError, IntegrityError
@@ -447,6 +449,34 @@ def test_a_file_that_is_written_anew_has_nothing_of_what_was_moved_in_it(databas
     assert len(texts(database)) == 49
     write(database, Note(id=50, text="more"))
     assert database.integrity_problems() == ()
+
+
+@pytest.mark.only("sqlite")
+def test_without_room_for_it_twice_nothing_is_written_anew(
+    database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(database, *(Note(id=number, text=f"note {number}") for number in range(1, 50)))
+    database.checkpoint()
+    lacking = 2 * file.stat().st_size - 1
+    monkeypatch.setattr(sqlite, "shutil", SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=lacking)))
+    with pytest.raises(DependencyError, match="cannot be written anew"):
+        database.compact(Note)
+    assert file.with_name(f"{file.name}-wal").stat().st_size == 0
+    assert len(texts(database)) == 49
+
+
+@pytest.mark.only("sqlite")
+def test_what_comes_into_the_log_in_vain_does_not_stay_there(database: Database, file: Path) -> None:
+    write(database, *(Note(id=number, text="x" * 2000) for number in range(1, 2000)))
+    database.checkpoint()
+    leaf = file.read_bytes().index(b"x" * 2000)
+    database.close()
+    with file.open("r+b") as opened:
+        opened.seek(leaf // 4096 * 4096)
+        opened.write(b"\xff" * 8)
+    with pytest.raises(IntegrityError, match="damaged"):
+        database.compact(Note)
+    assert file.with_name(f"{file.name}-wal").stat().st_size == 0
 
 
 @pytest.mark.only("sqlite")

@@ -5,10 +5,11 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from indexer import build, catalog, erase
+from indexer import build, catalog, erase, sqlite
 from indexer import sync as sync_module
 from indexer.content import open_vector
 from indexer.dues import plan
@@ -161,6 +162,14 @@ def test_what_the_database_left_of_a_row_that_it_moved_is_found_and_goes(bench: 
     (signed,) = purge(bench.workshop, source, actor=ACTOR)
     assert not any(check["found"] for check in json.loads(signed)["receipt"]["checks"])
     assert left_below(bench.home.root, [sealed[:32]]) == set()
+
+
+def test_a_purge_ends_where_nothing_can_be_written_anew_if_nothing_is_left(
+    bench: Bench, source: Source, needles: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "shutil", SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=0)))
+    assert len(purge(bench.workshop, source, actor=ACTOR)) == 1
+    assert left_below(bench.home.root, needles) == set()
 
 
 def test_a_sync_does_not_bring_purged_content_back(bench: Bench, source: Source, needles: list[bytes]) -> None:

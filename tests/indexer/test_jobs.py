@@ -30,7 +30,7 @@ from policies.manifest import Source
 from policies.model import SourceName
 from tests import catalogs, postgres
 from tests.indexer.workbench import ACTOR, Bench, FakeOrigin, opened, parse_manifest, text
-from tests.patience import comes_true
+from tests.patience import comes_true, patient
 from tests.policies import handbook
 
 HEARTBEAT_S = 0.6
@@ -348,6 +348,9 @@ def test_the_job_of_a_killed_worker_is_finished_by_another_and_nothing_is_done_t
         with lone_worker(bench, "03.md"):
             until(bench, asked, lambda job: job.done == 3)
         with worker_of(bench, jobs, source) as worker, serving(worker):
+            # Two heartbeats, and what a busy machine adds.
+            with patient(20 * HEARTBEAT_S):
+                until(bench, asked, lambda job: job.done > 3)
             job = until(bench, asked, ended)
     assert (job.state, job.done, job.tally["indexed"]) == (JobState.FINISHED, 6, 6)
     assert bench.origin.fetched == ["03.md", "04.md", "05.md"]

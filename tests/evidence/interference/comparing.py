@@ -13,6 +13,7 @@ from random import Random
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+from gateway.reader import Reader
 from indexer import erase
 from policies.errors import QuarantineError
 from policies.model import Access
@@ -49,11 +50,11 @@ class Tally:
     examples: list[str] = field(default_factory=list)
 
 
-def compared(queries: int, seed: int, *, rounds: int = ROUNDS) -> Tally:
+def compared(queries: int, seed: int, *, rounds: int = ROUNDS, reader: Reader | None = None) -> Tally:
     """Ask both twins so many questions, while what is hidden comes and goes in one of them."""
     chance, tally = Random(seed), Tally()  # noqa: S311 - a repeatable run, not a secret
     with tempfile.TemporaryDirectory(prefix="penstock-twins-") as folder, ExitStack() as stack:
-        full, plain = both = stack.enter_context(twins(Path(folder), chance))
+        full, plain = both = stack.enter_context(twins(Path(folder), chance, reader))
         clients = [stack.enter_context(twin.served()) for twin in both]
         for number in range(rounds):
             change = _hidden_comes if number % 2 == 0 else _hidden_goes

@@ -20,6 +20,7 @@ from gateway.confidence import FEATURES, MIN_LABELS, Certificate, Linear
 from gateway.identity import Identity
 from gateway.keys import ENTROPY_BYTES, KeyGrant
 from gateway.lookup import Lookup, Opened
+from gateway.reader import Reader
 from gateway.retrieval import Retrieval
 from gateway.tokens import Tokens
 from indexer import calibrations, catalog, orders, register
@@ -66,6 +67,7 @@ class Twin:
     origins: dict[str, FakeOrigin] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    reader: Reader | None = None
 
     def apply(self, *swaps: tuple[str, str]) -> Source:
         """Put a source in force."""
@@ -108,14 +110,10 @@ class Twin:
         with bench.database.writing() as session:
             opened = self.lookup().open(session, catalog.require(session, name), ann, PURPOSE, bench.clock())
             assert isinstance(opened, Opened)
+            width = len(FEATURES) + (self.reader is not None)
             model = replace(
                 model_of(opened, self.lookup()),
-                linear=Linear(
-                    mean=(0.3,) * len(FEATURES),
-                    scale=(0.2,) * len(FEATURES),
-                    coefficients=(0.4,) * len(FEATURES),
-                    intercept=0.1,
-                ),
+                linear=Linear(mean=(0.3,) * width, scale=(0.2,) * width, coefficients=(0.4,) * width, intercept=0.1),
                 threshold=0.5,
                 certificate=Certificate(threshold=0.9, max_risk=0.05, delta=0.1, labels=100, served=50, wrong=0),
                 labels=MIN_LABELS,
@@ -147,7 +145,7 @@ class Twin:
 
     def lookup(self) -> Lookup:
         """What searches the sources."""
-        return lookup_over(self.bench)
+        return replace(lookup_over(self.bench), reader=self.reader)
 
     @contextmanager
     def served(self) -> Iterator[TestClient]:
@@ -171,12 +169,12 @@ class Twin:
 
 
 @contextmanager
-def twins(root: Path, chance: Random) -> Iterator[tuple[Twin, Twin]]:
+def twins(root: Path, chance: Random, reader: Reader | None) -> Iterator[tuple[Twin, Twin]]:
     """Two homes with the same documents and the same secrets: the second is a copy of the first, before that grows."""
     (root / "full").mkdir()
     workbench.create(root / "full")
     with workbench.opened(root / "full") as bench:
-        first = Twin(bench=bench)
+        first = Twin(bench=bench, reader=reader)
         _begin(first, chance)
     shutil.copytree(root / "full", root / "plain")
     with (
@@ -191,7 +189,7 @@ def twins(root: Path, chance: Random) -> Iterator[tuple[Twin, Twin]]:
 
 def _again(first: Twin, bench: Bench) -> Twin:
     origins = {name: FakeOrigin(files=dict(origin.files)) for name, origin in first.origins.items()}
-    return Twin(bench=bench, origins=origins, sources=dict(first.sources), tokens=first.tokens)
+    return Twin(bench=bench, origins=origins, sources=dict(first.sources), tokens=first.tokens, reader=first.reader)
 
 
 def _begin(twin: Twin, chance: Random) -> None:

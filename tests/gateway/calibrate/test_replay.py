@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -280,11 +280,11 @@ def test_whatever_makes_an_index_or_a_query_otherwise_makes_stale(house: House) 
 def test_a_calibration_has_its_reader_read_and_a_sync_without_one_makes_a_model_without(house: House) -> None:
     given: set[str] = set()
 
-    def score(question: str, passage: str) -> float:
-        given.add(passage)
-        return float(question.rsplit(maxsplit=1)[-1].strip("?") in passage)
+    def scores(question: str, passages: Sequence[str]) -> list[float]:
+        given.update(passages)
+        return [float(question.rsplit(maxsplit=1)[-1].strip("?") in passage) for passage in passages]
 
-    reading = replace(house, reader=Reader("fake@1", lambda: score, mend=""))
+    reading = replace(house, reader=Reader("fake@1", lambda: scores, mend=""))
     assert reading.status() is ConfidenceStatus.UNCALIBRATED
     reading.calibrate()
     assert reading.status() is ConfidenceStatus.CALIBRATED
