@@ -166,13 +166,11 @@ class Lookup:
         now: datetime,
     ) -> bool:
         """Whether these documents, found in what was `opened` for this caller, may still be shown. Raises as `open`."""
-        again = self.open(session, catalog.require(session, opened.source.name), caller, purpose, now)
-        return (
-            isinstance(again, Opened)
-            and again.generation.id == opened.generation.id
-            and again.permits == opened.permits
-            and again.hidden.isdisjoint(documents)
-        )
+        registered = catalog.require(session, opened.source.name)
+        if registered.generation != opened.generation.id:
+            return False
+        again = self.open(session, registered, caller, purpose, now)
+        return isinstance(again, Opened) and again.permits == opened.permits and again.hidden.isdisjoint(documents)
 
     def look(self, opened: Opened, question: Question, *, k: int) -> Found:
         """Search one source within its permits. The question is redacted as the documents were.
