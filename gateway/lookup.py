@@ -1,6 +1,6 @@
 """One question to one source: decide class by class, open what is permitted, redact the question, search within."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -155,22 +155,6 @@ class Lookup:
             return Reason.NOTHING_TO_SHOW
         self._pseudonym_key(source.name)
         return Opened(source=source, generation=generation, permits=granted, hidden=hidden, visible=visible)
-
-    def still_shows(
-        self,
-        session: Session,
-        opened: Opened,
-        documents: Iterable[DocumentId],
-        caller: Caller,
-        purpose: str,
-        now: datetime,
-    ) -> bool:
-        """Whether these documents, found in what was `opened` for this caller, may still be shown. Raises as `open`."""
-        registered = catalog.require(session, opened.source.name)
-        if registered.generation != opened.generation.id:
-            return False
-        again = self.open(session, registered, caller, purpose, now)
-        return isinstance(again, Opened) and again.permits == opened.permits and again.hidden.isdisjoint(documents)
 
     def look(self, opened: Opened, question: Question, *, k: int) -> Found:
         """Search one source within its permits. The question is redacted as the documents were.

@@ -15,17 +15,15 @@ from gateway import asking
 from gateway.answer import (
     NOTHING_VISIBLE,
     Answer,
-    CitedPassage,
     Confidence,
     RetrievalRequest,
     VisibleSource,
 )
 from gateway.asking import Lead
 from gateway.confidence import Ledge, Model, Spoken, speaking
-from gateway.guardrail import Thresholds, decide
 from gateway.identity import Identity
 from gateway.lookup import Cited, Lookup, Opened, Question, UnavailableError
-from gateway.unmatched import Sought, unmatched_terms
+from gateway.seen import UNKNOWN, Looked, Seen, citation, judged, pooled
 from indexer import catalog
 from indexer.database import Database
 from indexer.search import READ, Found, Hit
@@ -43,35 +41,17 @@ from policies.model import (
 
 ANCHOR_EVERY = 256
 """Chosen: how many retrievals lie between two signed heads of the audit chain, so how many a cut end could hide."""
-_UNKNOWN = Confidence(value=None, status=ConfidenceStatus.UNCALIBRATED, calibration=None)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Looked:
-    """What one source gave. Where a `model` speaks, of this `status`, `read` is what was read of the hits for it.
-
-    `features` are of this `schema`, and None where no model speaks, one is no number or the reader gave none.
-    """
-
-    opened: Opened
-    found: Found
-    schema: int
-    model: Model | None = None
-    status: ConfidenceStatus = ConfidenceStatus.UNCALIBRATED
-    read: Mapping[Hit, Cited] = field(default_factory=dict)
-    features: tuple[float, ...] | None = None
-    confidence: Confidence = _UNKNOWN
-    thresholds: Thresholds | None = None
+READINGS = 3
+"""Chosen: how often an answer is made with a reader until nothing changed meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Outcome:
-    """What a request comes to. `lead` is None where nothing may be shown, else all is `opened` that passages are of."""
+    """What a request comes to. `lead` is None where nothing may be shown."""
 
     answer: Answer
     denials: Mapping[SourceName, Reason]
     lead: Lead | None
-    opened: Sequence[Opened] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,14 +78,16 @@ class Retrieval:
         Raises:
             AuditError: the record could not be made durable, so there is no answer.
             QueryError: the query cannot be redacted.
-            DependencyError: the catalog or the redaction is away, or what was found was withdrawn twice meanwhile.
+            DependencyError: the catalog or the redaction is away, or a reader never got to read what stayed as it was.
         """
         now = self.clock()
         try:
-            return self._told(caller, request, request_id=request_id, now=now, last_try=False)
+            outcome = self._answer(caller, request, now, last_try=False)
         except UnavailableError:
-            # Once more, with what is there now. Where an index is damaged, its source gives nothing.
-            return self._told(caller, request, request_id=request_id, now=now, last_try=True)
+            # Once more, with the index that is there now. Where one is damaged, its source gives nothing.
+            outcome = self._answer(caller, request, now, last_try=True)
+        self._record(caller, request, outcome, request_id=request_id, now=now)
+        return outcome.answer
 
     def sources(self, caller: Caller, *, request_id: str) -> tuple[VisibleSource, ...]:
         """The sources of which this caller may see something, with the purposes it may use them for.
@@ -151,17 +133,24 @@ class Retrieval:
             return False
         return True
 
-    def _told(
-        self, caller: Caller, request: RetrievalRequest, *, request_id: str, now: datetime, last_try: bool
-    ) -> Answer:
-        outcome = self._answer(caller, request, now, last_try=last_try)
-        self._record(caller, request, outcome, request_id=request_id, now=now)
-        return outcome.answer
-
     def _answer(self, caller: Caller, request: RetrievalRequest, now: datetime, *, last_try: bool) -> _Outcome:
+        question = Question(text=request.query)
+        seen = self._seen(caller, request, question, now, last_try=last_try)
+        if self.lookup.reader is None or not seen.best:
+            return self._outcome(seen, request, question)
+        for _ in range(READINGS):
+            outcome = self._outcome(seen, request, question)
+            # A reader takes its time, in which documents are erased, expire or are taken from the caller.
+            before, seen = seen, self._seen(caller, request, question, self.clock(), last_try=last_try)
+            if seen.told() == before.told():
+                return outcome
+        raise UnavailableError("What was found changed whenever it was read.", mend="Retry.")
+
+    def _seen(
+        self, caller: Caller, request: RetrievalRequest, question: Question, now: datetime, *, last_try: bool
+    ) -> Seen:
         denials: dict[SourceName, Reason] = {}
         opened: list[Opened] = []
-        question = Question(text=request.query)
         # One session for all, so that catalog and index are of one instant.
         with self.database.reading() as session:
             registered = {source.name: source for source in catalog.registrations(session)}
@@ -178,13 +167,17 @@ class Retrieval:
             looked = [
                 self._look(session, caller, source, question, request.k, purpose=request.purpose) for source in opened
             ]
-            best = _pooled(looked, request.k)
-            if not best:
-                return _Outcome(answer=NOTHING_VISIBLE, denials=denials, lead=None)
+            best = pooled(looked, request.k)
             read = self._read(session, best, looked)
+        return Seen(denials=denials, looked=looked, best=best, read=read)
+
+    def _outcome(self, seen: Seen, request: RetrievalRequest, question: Question) -> _Outcome:
+        best, read = seen.best, seen.read
+        if not best:
+            return _Outcome(answer=NOTHING_VISIBLE, denials=seen.denials, lead=None)
         contributing = {opened.source.name for opened, _ in best}
         # After the session: a reader takes its time, and a purge waits for whoever reads the catalog.
-        heard = [self._weighed(one, question) for one in looked if one.opened.source.name in contributing]
+        heard = [self._weighed(one, question) for one in seen.looked if one.opened.source.name in contributing]
         first = next(one for one in heard if one.opened is best[0][0])
         alone = len(heard) == 1 and request.k >= READ
         row = first.features
@@ -198,9 +191,8 @@ class Retrieval:
             purview={one.opened.source.name: frozenset(one.opened.classes()) for one in heard},
             wording=question.wordings[first.opened.source.name],
         )
-        passages = tuple(_citation(opened, hit, read[hit]) for opened, hit in best)
-        answer = _judged(heard, question, passages)
-        return _Outcome(answer=answer, denials=denials, lead=lead, opened=[one.opened for one in heard])
+        passages = tuple(citation(opened, hit, read[hit]) for opened, hit in best)
+        return _Outcome(answer=judged(heard, question, passages), denials=seen.denials, lead=lead)
 
     def _open(
         self,
@@ -221,11 +213,11 @@ class Retrieval:
 
     def _look(
         self, session: Session, caller: Caller, opened: Opened, question: Question, k: int, *, purpose: str
-    ) -> _Looked:
+    ) -> Looked:
         found = self.lookup.look(opened, question, k=k)
         spoken = _speaking(session, opened, caller)
         makers = self.lookup.makers(opened.source)
-        looked = _Looked(opened=opened, found=found, schema=makers.schema)
+        looked = Looked(opened=opened, found=found, schema=makers.schema)
         # One that was fitted on more passages would promise too much, and another reader's scores mean something else.
         if spoken is None or k < spoken.model.k or spoken.model.makers.reader != makers.reader:
             return looked
@@ -237,12 +229,12 @@ class Retrieval:
         thresholds = model.thresholds(max_risk=bears.max_risk, delta=bears.delta, purpose=purpose)
         return replace(looked, model=model, status=status, read=read, thresholds=thresholds)
 
-    def _weighed(self, one: _Looked, question: Question) -> _Looked:
+    def _weighed(self, one: Looked, question: Question) -> Looked:
         """The same with its confidence."""
         if one.model is None:
             return one
         row = self._row(one.opened, one.found, question, one.read)
-        confidence = _UNKNOWN if row is None else _confidence(one.model, row, one.status)
+        confidence = UNKNOWN if row is None else _confidence(one.model, row, one.status)
         return replace(one, features=row, confidence=confidence)
 
     def _row(
@@ -256,7 +248,7 @@ class Retrieval:
         return row if all(map(math.isfinite, row)) else None
 
     def _read(
-        self, session: Session, best: Sequence[tuple[Opened, Hit]], looked: Sequence[_Looked]
+        self, session: Session, best: Sequence[tuple[Opened, Hit]], looked: Sequence[Looked]
     ) -> Mapping[Hit, Cited]:
         read = {hit: cited for one in looked for hit, cited in one.read.items()}
         unread = [hit for _, hit in best if hit not in read]
@@ -297,11 +289,6 @@ class Retrieval:
         )
 
         def keep(session: Session) -> None:
-            # A reader takes its time, in which documents are erased and rights withdrawn.
-            for opened in outcome.opened:
-                shown = [passage.document for passage in answer.passages if passage.source == opened.source.name]
-                if not self.lookup.still_shows(session, opened, shown, caller, request.purpose, now):
-                    raise UnavailableError("What was found was withdrawn while it was read.", mend="Retry.")
             if outcome.lead is not None:
                 keyring, lead = self.lookup.keyring, outcome.lead
                 asking.keep(session, keyring, lead, caller, request, answer, request_id=request_id, now=now)
@@ -313,14 +300,14 @@ class Retrieval:
         return None if conversation is None else self.lookup.keyring.fingerprint("conversation", conversation)
 
     def _append(self, event: AuditEvent, *, now: datetime, beside: Callable[[Session], None] = lambda _: None) -> None:
-        """Make a record durable, with what `beside` writes before it in the same transaction."""
+        """Make a record durable, with what `beside` writes in the same transaction."""
         try:
             with self.database.writing() as session:
-                beside(session)
                 head = ledger.append(session, event, now=now)
+                beside(session)
             if head.sequence % ANCHOR_EVERY == 0:
                 self.lookup.keyring.anchor(head, now=now)
-        except (AuditError, UnavailableError):
+        except AuditError:
             raise
         except (ConflictError, DependencyError, IntegrityError) as error:
             raise AuditError("The audit record could not be made durable.", mend="Retry later.") from error
@@ -347,53 +334,5 @@ def _confidence(model: Model, row: Sequence[float], status: ConfidenceStatus) ->
     try:
         value = model.probability(row)
     except IntegrityError:
-        return _UNKNOWN
+        return UNKNOWN
     return Confidence(value=value, status=status, calibration=model.id, missing_labels=model.missing_labels())
-
-
-def _pooled(looked: Sequence[_Looked], k: int) -> list[tuple[Opened, Hit]]:
-    """The best hits of all sources: by score, then by document and place, so that the order is always the same."""
-    hits = [(one.opened, hit) for one in looked for hit in one.found.hits]
-    hits.sort(key=lambda entry: (-entry[1].score, entry[1].document, entry[1].ordinal))
-    return hits[:k]
-
-
-def _judged(looked: Sequence[_Looked], question: Question, passages: tuple[CitedPassage, ...]) -> Answer:
-    """The answer over the sources that its passages come from; with several, the least confident speaks for all."""
-    speaker = min(looked, key=lambda one: -1.0 if one.confidence.value is None else one.confidence.value)
-    verdict, causes = decide(
-        speaker.confidence,
-        thresholds=speaker.thresholds,
-        several_sources=len(looked) > 1,
-        terms_unmatched=not any(term.matched for one in looked for term in one.found.evidence.terms),
-    )
-    return Answer(
-        verdict=verdict,
-        reasons=causes,
-        confidence=speaker.confidence,
-        passages=passages,
-        unmatched_terms=unmatched_terms(_sought(one, question) for one in looked),
-    )
-
-
-def _sought(one: _Looked, question: Question) -> Sought:
-    return Sought(
-        wording=question.wordings[one.opened.source.name],
-        weighed=one.found.evidence.terms,
-        languages=one.opened.generation.inventory.languages,
-    )
-
-
-def _citation(opened: Opened, hit: Hit, cited: Cited) -> CitedPassage:
-    return CitedPassage(
-        text=cited.passage.text,
-        score=hit.score,
-        source=opened.source.name,
-        document=hit.document,
-        title=cited.description.title,
-        uri=cited.description.uri,
-        version=cited.version,
-        page=cited.passage.page,
-        section=cited.passage.section,
-        ordinal=hit.ordinal,
-    )

@@ -154,7 +154,7 @@ class Database:
 
         Raises:
             ConflictError: another is writing, or a reader still needs them; ask again.
-            DependencyError: the disk has no room for it twice.
+            DependencyError: the disk has no room for that; what `checkpoint` does is done.
             IntegrityError: it is damaged.
         """
         with self._errors():

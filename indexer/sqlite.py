@@ -20,9 +20,11 @@ from policies.errors import ConflictError, DependencyError, IntegrityError, Pens
 
 JOBS_FILE = "jobs.db"
 LOCKS_FOLDER = "locks"
-MOST_IN_MEMORY_BYTES = 256 * 2**20
-"""Chosen: a file up to this size, such as the keyring of a million documents, is written anew by way of memory. A
-larger one goes through SQLite's temporary folder, which nothing here erases or looks into."""
+MOST_IN_MEMORY_BYTES = 128 * 2**20
+"""Chosen: a file up to this size, such as the keyring of 800,000 documents, is written anew by way of memory, of which
+it takes as much. A larger one goes through SQLite's temporary folder, which nothing here erases or looks into."""
+SPARE_BYTES = 2**20
+"""Chosen: what is left to others meanwhile."""
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -69,32 +71,47 @@ class Sqlite:
 
     def compact(self, tables: Sequence[Table]) -> None:
         """Write the file anew, then fold the log in."""
-        size_bytes = self._path.stat().st_size
-        if shutil.disk_usage(self._path.parent).free < 2 * size_bytes:
+        in_memory, lacks_room = self._way_anew()
+        if lacks_room:
             # Nobody else could write while it fills the disk, for nothing.
+            self.checkpoint(tables)
             raise self._not_anew()
         with self.writing.connect() as connection:
             connection.rollback()
             _let_write(connection, writing=True)
             driver = _driver(connection)
-            driver.execute(f"PRAGMA temp_store={'MEMORY' if size_bytes <= MOST_IN_MEMORY_BYTES else 'DEFAULT'}")
+            driver.execute(f"PRAGMA temp_store={'MEMORY' if in_memory else 'DEFAULT'}")
             try:
                 driver.execute("VACUUM")
-            except SqliteError as error:
+            except (SqliteError, MemoryError) as error:
                 # What has come into the log stays there otherwise, and may be all the room that there was.
                 with suppress(SqliteError):
                     driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 raise self._not_anew(error) from error
         self.checkpoint(tables)
 
-    def _not_anew(self, error: SqliteError | None = None) -> PenstockError:
-        if error is not None and error.sqlite_errorcode == SQLITE_BUSY:
+    def _way_anew(self) -> tuple[bool, bool]:
+        """Whether the file is written anew by way of memory, and whether the disk lacks the room.
+
+        The log becomes as large as the file, and so does what goes by way of the disk.
+        """
+        try:
+            size_bytes = self._path.stat().st_size
+            free_bytes = shutil.disk_usage(self._path.parent).free
+        except OSError as error:
+            raise self._not_anew() from error
+        in_memory = size_bytes <= MOST_IN_MEMORY_BYTES
+        return in_memory, free_bytes < size_bytes * (1 if in_memory else 2) + SPARE_BYTES
+
+    def _not_anew(self, error: Exception | None = None) -> PenstockError:
+        if isinstance(error, SqliteError) and error.sqlite_errorcode == SQLITE_BUSY:
             return ConflictError(f"{self.name} is locked by another process.", mend="Run the same command again.")
-        if error is not None and not isinstance(error, SqliteOperationalError):
+        if isinstance(error, SqliteError) and not isinstance(error, SqliteOperationalError):
             return IntegrityError(f"{self.name} is damaged.", mend="Restore it from its backup.")
         return DependencyError(
             f"{self.name} cannot be written anew.",
-            mend="Make room for it twice on its disk and in the temporary folder, then run the same command again.",
+            mend="Make room on its disk for as much again, or for twice as much where it is larger than "
+            f"{MOST_IN_MEMORY_BYTES >> 20} MiB, then run the same command again.",
         )
 
     def integrity_problems(self, connection: Connection, _: Sequence[Table]) -> tuple[str, ...]:

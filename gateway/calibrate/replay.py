@@ -38,7 +38,7 @@ BUDGET_S = 60.0
 """Chosen: less than a tenth of the time between two syncs. In it some 2,000 questions can be asked: 100 took 2.8 s, the
 fit with them, on two busy cores."""
 READER_BUDGET_S = 600.0
-"""Chosen: with a reader, which takes 0.2 to 0.4 s a question, it is about as many."""
+"""Chosen: with a reader, which takes 0.2 to 0.4 s a question, it is about as many. The index waits for them."""
 LEAST_AUROC = 0.6
 """Chosen: below it an answer that is there is hardly told from one that is not. A useless model of 50 labels shows as
 much one time in 8, one of 200 one in 130."""

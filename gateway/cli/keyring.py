@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.shell import HomeOption, installation, operator, say
 from gateway.settings import key_file, kms_address, read_key_file
-from policies.errors import ConflictError, DependencyError, RefusedError
+from policies.errors import PenstockError, RefusedError
 
 if TYPE_CHECKING:
     from gateway.wiring import Installation
@@ -87,7 +87,8 @@ def _record(opened: "Installation", detail: dict[str, str | int]) -> None:
 def _sweep(opened: "Installation") -> bool:
     try:
         opened.keyring.sweep()
-    except (ConflictError, DependencyError) as error:
+    except PenstockError as error:
+        # Whatever it is: the operator has to learn which master key holds now.
         say(f"{error.message} Bytes of how keys were wrapped before may stay in it until the next purge or rotation.")
         return False
     return True

@@ -12,7 +12,7 @@ from threading import Event
 
 import pytest
 
-from gateway.answer import NOTHING_VISIBLE, Answer, RetrievalRequest
+from gateway.answer import Answer, RetrievalRequest
 from gateway.cli.doctor import look_at_reader
 from gateway.confidence import SCHEMA, Ledge, Makers, Model, Spoken, Staleness, features
 from gateway.guardrail import Cause
@@ -21,22 +21,18 @@ from gateway.reader import PASSAGES_READ, Choice, Reader
 from gateway.retrieval import Retrieval
 from gateway.settings import load
 from gateway.wiring import open_installation
-from indexer import asked, calibrations, catalog, orders
+from indexer import asked, calibrations, catalog
 from indexer.content import PassageText
 from indexer.embed import MiniLmEmbedder, load_cross_encoder, load_embedder, locate_model
-from indexer.erase import erase
 from indexer.search import READ, Found
 from policies.errors import DependencyError, IntegrityError, SettingsError
-from policies.manifest import Source
-from policies.model import Action, ConfidenceStatus, Verdict
-from policies.orders import Order, OrderId, OrderKind
-from policies.purge import ErasureRequest
+from policies.model import ConfidenceStatus, Verdict
 from tests import catalogs
 from tests.gateway.calibrating import PURPOSE
 from tests.gateway.test_retrieval import FILES, HR, REQUEST, STAFF, apply, calibrate, retrieval, who
 from tests.gateway.test_wiring import made, settings
 from tests.indexer.copies import copied
-from tests.indexer.workbench import ACTOR, NOW, Bench
+from tests.indexer.workbench import NOW, Bench
 from tests.patience import comes_true
 
 __all__ = ["made"]  # a fixture
@@ -277,84 +273,6 @@ def test_a_closed_reader_ends_what_it_reads_and_refuses_what_waits() -> None:
             waits.result()
     with pytest.raises(DependencyError, match="is closed"):
         reader.score("question", ["passage"])
-
-
-@pytest.fixture
-def own(blank: Path, tmp_path: Path) -> Iterator[tuple[Bench, Source]]:
-    """A home for one test alone, and its source."""
-    with copied(blank, tmp_path / "home") as made:
-        made.origin.files = dict(FILES)
-        source = apply(made)
-        made.sync(source)
-        yield made, source
-
-
-def test_what_is_erased_while_a_reader_reads_is_not_answered(own: tuple[Bench, Source]) -> None:
-    bench, source = own
-    leave = bench.id(source, "leave.md")
-    receipts: list[str] = []
-
-    def erasing(_question: str, _passage: str) -> float:
-        if not receipts:
-            request = ErasureRequest(documents=frozenset({leave}), reference="DSR-1", ground="unlawful_processing")
-            receipts.extend(erase(bench.workshop, source, request, actor=ACTOR))
-        return 0.5
-
-    reader = reader_of(erasing)
-    fitted_with(bench, reader)
-    answer, _ = ask(bench, reader)
-    assert len(receipts) == 1
-    assert answer.passages
-    assert leave not in {passage.document for passage in answer.passages}
-    assert [record.action for record in bench.audit()][-2:] == [Action.PURGE_FINISHED, Action.RETRIEVED]
-    reader.close()
-
-
-def restrict(bench: Bench) -> None:
-    order = Order(
-        id=OrderId("a" * 24), kind=OrderKind.RESTRICTION, source=HR, documents=frozenset(), reference="DSR-2",
-        placed_by=ACTOR, placed_at=NOW,
-    )  # fmt: skip
-    with bench.keyring.database.writing() as session:
-        orders.save(session, order)
-
-
-@pytest.mark.parametrize(
-    "withdraw",
-    [
-        lambda bench: apply(bench, ("serving: on", "serving: off")),
-        lambda bench: apply(bench, ("purposes: [employee-support]", "purposes: [payroll]")),
-        lambda bench: apply(bench, ("allow: [group:staff]", "allow: [group:board]")),
-        restrict,
-    ],
-)
-def test_what_is_taken_from_a_caller_while_a_reader_reads_is_not_answered(
-    own: tuple[Bench, Source], withdraw: Callable[[Bench], object]
-) -> None:
-    bench, _ = own
-    begun = itertools.count()
-
-    def withdrawing(_question: str, _passage: str) -> float:
-        if not next(begun):
-            withdraw(bench)
-        return 0.5
-
-    reader = reader_of(withdrawing)
-    fitted_with(bench, reader)
-    answer = reading(bench, reader).retrieve(STAFF, REQUEST, request_id="taken")
-    assert next(begun)
-    assert answer == NOTHING_VISIBLE
-    reader.close()
-
-
-def test_what_is_withdrawn_whenever_it_is_read_is_not_answered(own: tuple[Bench, Source]) -> None:
-    bench, source = own
-    reader = reader_of(lambda _question, _passage: len(bench.workshop.rebuild(source, actor=ACTOR)) * 0.1)
-    fitted_with(bench, reader)
-    with pytest.raises(DependencyError, match="withdrawn"):
-        ask(bench, reader)
-    assert Action.RETRIEVED not in [record.action for record in bench.audit()]
-    reader.close()
 
 
 class Odd(Lookup):

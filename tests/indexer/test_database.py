@@ -452,21 +452,45 @@ def test_a_file_that_is_written_anew_has_nothing_of_what_was_moved_in_it(databas
 
 
 @pytest.mark.only("sqlite")
-def test_without_room_for_it_twice_nothing_is_written_anew(
+def test_without_room_for_it_nothing_is_written_anew(
     database: Database, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(database, *(Note(id=number, text=f"note {number}") for number in range(1, 50)))
-    database.checkpoint()
-    lacking = 2 * file.stat().st_size - 1
-    monkeypatch.setattr(sqlite, "shutil", SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=lacking)))
+    log = file.with_name(f"{file.name}-wal")
+    assert log.stat().st_size > 0
+    monkeypatch.setattr(sqlite, "shutil", SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=2**20)))
     with pytest.raises(DependencyError, match="cannot be written anew"):
         database.compact(Note)
-    assert file.with_name(f"{file.name}-wal").stat().st_size == 0
+    assert log.stat().st_size == 0
     assert len(texts(database)) == 49
+
+
+WRITER_ANEW = """
+import resource, signal, sys
+from pathlib import Path
+from indexer.database import Database
+from policies.errors import DependencyError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+database = Database(Path(sys.argv[1]), ())
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
+try:
+    database.compact()
+except DependencyError as error:
+    print(error.message, Path(f"{sys.argv[1]}-wal").stat().st_size)
+"""
 
 
 @pytest.mark.only("sqlite")
 def test_what_comes_into_the_log_in_vain_does_not_stay_there(database: Database, file: Path) -> None:
+    write(database, *(Note(id=number, text="x" * 2000) for number in range(1, 2000)))
+    database.checkpoint()
+    done = subprocess.run([sys.executable, "-c", WRITER_ANEW, file], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{file.name} cannot be written anew. 0\n"
+    assert len(texts(database)) == 1999
+
+
+@pytest.mark.only("sqlite")
+def test_a_damaged_file_is_not_written_anew(database: Database, file: Path) -> None:
     write(database, *(Note(id=number, text="x" * 2000) for number in range(1, 2000)))
     database.checkpoint()
     leaf = file.read_bytes().index(b"x" * 2000)
@@ -476,7 +500,6 @@ def test_what_comes_into_the_log_in_vain_does_not_stay_there(database: Database,
         opened.write(b"\xff" * 8)
     with pytest.raises(IntegrityError, match="damaged"):
         database.compact(Note)
-    assert file.with_name(f"{file.name}-wal").stat().st_size == 0
 
 
 @pytest.mark.only("sqlite")

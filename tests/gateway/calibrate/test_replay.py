@@ -302,6 +302,21 @@ def test_a_calibration_has_its_reader_read_and_a_sync_without_one_makes_a_model_
     assert house.status() is ConfidenceStatus.CALIBRATED
 
 
+def test_with_a_reader_the_questions_may_take_ten_times_as_long(house: House) -> None:
+    without, rehearse = house.bench.workshop, house.bench.workshop.rehearse
+    assert isinstance(rehearse, Replay)
+    reader = Reader("fake@1", lambda: lambda _question, passages: [0.5] * len(passages), mend="")
+    lookup = replace(house, reader=reader).lookup
+    with_one = replace(without, rehearse=replace(rehearse, lookup=lookup))
+    for workshop, failed in ((without, Failure.OVER_BUDGET.value), (with_one, None)):
+        house.seconds.step = 0.0
+        house.sync(FILES)
+        house.calibrate()
+        house.seconds.step = 2.0
+        replace(house, bench=replace(house.bench, workshop=workshop)).sync(dict(itertools.islice(FILES.items(), 36)))
+        assert house.basis().failed == failed
+
+
 def test_who_sees_less_than_the_questions_notices_nothing_of_what_comes_and_goes_out_of_sight(
     house: House, tmp_path: Path
 ) -> None:
