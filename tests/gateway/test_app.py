@@ -388,7 +388,7 @@ def test_beyond_the_queue_a_request_is_told_to_come_back() -> None:
 
     def wait(_: RetrievalRequest) -> Answer:
         entered.set()
-        gate.wait(10)
+        gate.wait(60)
         return NOTHING_VISIBLE
 
     app = app_over(FakeGateway(answer=wait), retrieve_threads=1, max_retrievals_waiting=0)
@@ -396,7 +396,7 @@ def test_beyond_the_queue_a_request_is_told_to_come_back() -> None:
         desk = Desk(client=client, gateway=FakeGateway())
         first = threading.Thread(target=desk.ask)
         first.start()
-        assert entered.wait(10)
+        assert entered.wait(60)
         response = desk.ask()
         gate.set()
         first.join(10)

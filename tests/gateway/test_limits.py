@@ -102,7 +102,7 @@ def test_a_pool_runs_so_many_and_queues_so_many_and_refuses_the_rest() -> None:
 
     def work() -> str:
         running.release()
-        gate.wait(10)
+        gate.wait(60)
         return "done"
 
     async def flood() -> list[str]:

@@ -169,7 +169,7 @@ def test_a_worker_goes_on_by_itself_when_a_full_disk_has_room_again(
     bench.origin.on_fetch = lambda origin_id: disk.set() if origin_id == "03.md" else None
     with jobs_of(bench) as jobs, worker_of(bench, jobs, source) as worker, serving(worker):
         asked = jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})
-        assert disk.wait(20)
+        assert disk.wait(60)
         bench.origin.on_fetch = lambda _: None
         until_left(worker, asked)
         disk.clear()
@@ -270,7 +270,7 @@ def test_a_paused_job_goes_on_where_it_was_and_a_cancelled_one_does_not(bench: B
 
         def wait(origin_id: str) -> None:
             if origin_id == "02.md":
-                gate.wait(10)
+                gate.wait(60)
 
         bench.origin.on_fetch = wait
         asked = jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})

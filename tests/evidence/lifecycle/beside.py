@@ -77,13 +77,19 @@ class Beside:
         self._check_kept({revision.id: document for document, revision in there})
 
     def verify(self) -> None:
-        """After a sync nothing is wrong with the home, but for the audit of a catalog that was restored."""
+        """After a sync nothing is wrong with the home, but for what comes of a catalog that was restored.
+
+        That is its audit, and documents of a purge that died before it destroyed their keys: the next deletes them.
+        """
         if not self.model.rules.active:
             return
         findings = verify(self._bench.workshop)
         cut = {finding.fault for finding in findings} >= {Fault.AUDIT}
         assert cut is self._cut, findings
-        expected = {Fault.AUDIT, Fault.KEY_ORPHANED} if self._cut else set[Fault]()
+        documents = self._documents()
+        buried = {f"revision {documents[name].revision.id}" for name in self.model.buried()}
+        assert {finding.what for finding in findings if finding.fault is Fault.DOCUMENT_ENTOMBED} == buried, findings
+        expected = {Fault.DOCUMENT_ENTOMBED} | ({Fault.AUDIT, Fault.KEY_ORPHANED} if self._cut else set())
         wrong = [
             finding
             for finding in findings

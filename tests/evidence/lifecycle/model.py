@@ -143,6 +143,10 @@ class Model:
             if not entry.fault and self._passed(entry) and not self.protected(name)
         }
 
+    def buried(self) -> set[str]:
+        """What a restored catalog says is indexed though it was deleted, and a sync leaves to the next purge."""
+        return {name for name, entry in self.taken.items() if not entry.fault and self._tombstoned(name, entry)}
+
     def meant(self, names: Collection[str]) -> set[str]:
         """What an erasure of these documents is about."""
         return {row for row in self.rows if row in names or whole(row) in names}
