@@ -326,8 +326,8 @@ def _finish(workshop: Workshop, source: Source, purge_id: str, task: _Task, need
     if failed:
         raise IntegrityError(
             f"Purge {purge_id!r} left something behind: {'; '.join(failed)}.",
-            mend="See that the disk has room for catalog and keyring twice, find what else writes below the home and "
-            "remove it, then run the purge again. There is no receipt yet.",
+            mend="See that the disk has room to write catalog and keyring anew, find what else writes below the home "
+            "and remove it, then run the purge again. There is no receipt yet.",
         )
     now = workshop.clock()
     receipt = Receipt(

@@ -105,14 +105,20 @@ class Sqlite:
 
     def _not_anew(self, error: Exception | None = None) -> PenstockError:
         if isinstance(error, SqliteError) and error.sqlite_errorcode == SQLITE_BUSY:
-            return ConflictError(f"{self.name} is locked by another process.", mend="Run the same command again.")
+            return self._locked()
         if isinstance(error, SqliteError) and not isinstance(error, SqliteOperationalError):
-            return IntegrityError(f"{self.name} is damaged.", mend="Restore it from its backup.")
+            return self._damaged()
         return DependencyError(
             f"{self.name} cannot be written anew.",
             mend="Make room on its disk for as much again, or for twice as much where it is larger than "
             f"{MOST_IN_MEMORY_BYTES >> 20} MiB, then run the same command again.",
         )
+
+    def _locked(self) -> ConflictError:
+        return ConflictError(f"{self.name} is locked by another process.", mend="Run the same command again.")
+
+    def _damaged(self) -> IntegrityError:
+        return IntegrityError(f"{self.name} is damaged.", mend="Restore it from its backup.")
 
     def integrity_problems(self, connection: Connection, _: Sequence[Table]) -> tuple[str, ...]:
         """What SQLite's own check finds."""
@@ -157,9 +163,9 @@ class Sqlite:
             return None
         cause = str(error.orig)
         if type(error) is DatabaseError or "decode" in cause:
-            return IntegrityError(f"{self.name} is damaged.", mend="Restore it from its backup.")
+            return self._damaged()
         if "locked" in cause or "busy" in cause:
-            return ConflictError(f"{self.name} is locked by another process.", mend="Run the same command again.")
+            return self._locked()
         return DependencyError(
             f"{self.name} cannot be used ({type(error.orig).__name__}).",
             mend="Check that the disk is not full and that the file can be written, then retry.",

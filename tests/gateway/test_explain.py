@@ -19,7 +19,7 @@ from policies.purge import ErasureRequest
 from tests import catalogs
 from tests.gateway.calibrating import PURPOSE
 from tests.gateway.test_retrieval import BOT, NODE, REQUEST, STAFF, ask, retrieval, who
-from tests.indexer.copies import Template, worked_on
+from tests.indexer.copies import Template
 from tests.indexer.test_sync import MIRRORED
 from tests.indexer.workbench import ACTOR, MODIFIED, NOW, Bench, File, create, opened, part_id, text
 from tests.policies import handbook
@@ -89,12 +89,6 @@ def fill(bench: Bench) -> None:
     World(bench=bench, source=source).erase(ERASED)
     del bench.origin.files[GONE]
     bench.sync(source)
-
-
-@pytest.fixture(scope="module")
-def filled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
-    with worked_on(blank, tmp_path_factory.mktemp("filled"), fill) as made:
-        yield made
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tests.gateway.dying import killed
 from tests.gateway.fakes import ANN
 from tests.gateway.operating import DSR, GROUND, KEY_TEXT, Office, office_over
 from tests.gateway.test_app import problem_of
-from tests.indexer.copies import Template, worked_on
+from tests.indexer.copies import Template
 from tests.indexer.workbench import ACTOR, MODIFIED, Bench, text
 from tests.policies import handbook
 
@@ -46,12 +46,6 @@ def fill(bench: Bench) -> None:
         "leave.md": text("Leave", "Everyone has some."),
     }
     bench.sync(bench.apply())
-
-
-@pytest.fixture(scope="module")
-def filled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
-    with worked_on(blank, tmp_path_factory.mktemp("filled"), fill) as made:
-        yield made
 
 
 @pytest.fixture

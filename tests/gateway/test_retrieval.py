@@ -30,7 +30,7 @@ from policies.manifest import Source
 from policies.model import Action, Agent, Caller, ConfidenceStatus, Node, SourceName, Verdict
 from tests import catalogs
 from tests.gateway.calibrating import PURPOSE, model_of
-from tests.indexer.copies import Template, worked_on
+from tests.indexer.copies import Template
 from tests.indexer.workbench import (
     ACTOR,
     MODIFIED,
@@ -110,12 +110,6 @@ def cited(bench: Bench, answer: Answer) -> set[str]:
 def fill(bench: Bench) -> None:
     bench.origin.files = dict(FILES)
     bench.sync(apply(bench))
-
-
-@pytest.fixture(scope="module")
-def filled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
-    with worked_on(blank, tmp_path_factory.mktemp("filled"), fill) as made:
-        yield made
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from policies.model import Action, DocumentId
 from policies.purge import ErasureRequest
 from tests import catalogs
 from tests.gateway.shells import Shell, environment_of
-from tests.indexer.copies import Template, worked_on
+from tests.indexer.copies import Template
 from tests.indexer.workbench import ACTOR, Bench, left_below, text
 from tests.policies import handbook
 
@@ -50,12 +50,6 @@ def another(filled: Template, folder: Path) -> Iterator[Shell]:
     with filled.copied(folder) as bench:
         bench.clock.now = clock()
         yield Shell(bench=bench, source=handbook.source(WITH_VAULT), environment=environment_of(bench))
-
-
-@pytest.fixture(scope="module")
-def filled(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
-    with worked_on(blank, tmp_path_factory.mktemp("filled"), fill) as made:
-        yield made
 
 
 @pytest.fixture
