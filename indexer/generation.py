@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.arrays import unpacked
 from indexer.keyring import KeyId
 from indexer.lexicon import Lexicon
 from indexer.vectors import Block, Ranges, Vectors
@@ -88,17 +89,17 @@ class Generation:
         try:
             self.vectors = Vectors(folder / "vectors.bin", inventory.blocks, dim=inventory.dim)
             self.lexicon = Lexicon(folder / "lexicon")
-            with np.load(folder / "documents.npz", allow_pickle=False) as arrays:
-                self._documents: list[str] = arrays["documents"].tolist()
-                self._revisions: list[str] = arrays["revisions"].tolist()
-                self._anchors: NDArray[np.int64] = arrays["anchors"]
-                self._starts: NDArray[np.int64] = arrays["starts"]
+            columns = unpacked(folder / "documents.npz")
         except OSError as error:
             # Another process may have published the next generation and removed this one since it was verified.
             raise IntegrityError(
                 f"Generation {generation_id} went away while it was opened ({type(error).__name__}).",
                 mend="Ask again. If it stays so, run: penstock verify --repair",
             ) from error
+        self._documents: list[str] = columns["documents"].tolist()
+        self._revisions: list[str] = columns["revisions"].tolist()
+        self._anchors: NDArray[np.int64] = columns["anchors"]
+        self._starts: NDArray[np.int64] = columns["starts"]
         self._moments: list[int] = np.unique(self._anchors).tolist()
         self._ages = [_ends(self._anchors[slice(*visibility.documents)]) for visibility in inventory.classes]
         self._scope = lru_cache(maxsize=SCOPES_KEPT)(self._scope_of)

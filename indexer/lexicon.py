@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.arrays import mapped
 from indexer.vectors import Ranges
 from policies.errors import IntegrityError
 
@@ -125,13 +126,10 @@ class Lexicon:
             IntegrityError: a file is missing, or they do not fit together.
         """
         try:
-            arrays = [np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS]
+            columns = [mapped(folder / f"{name}.npy") for name in _ARRAYS]
         except (OSError, ValueError) as error:
             raise _damaged() from error
-        # As plain arrays: slicing an np.memmap costs several microseconds each time.
-        self._terms, self._term_ends, self._posting_ends, self._rows, self._counts, self._lengths = map(
-            np.asarray, arrays
-        )
+        self._terms, self._term_ends, self._posting_ends, self._rows, self._counts, self._lengths = columns
         if not (
             len(self._term_ends) == len(self._posting_ends)
             and len(self._terms) == self._term_ends[-1:].sum()

@@ -1,5 +1,6 @@
 """The generations a process has open: one for each source, verified once, swapped when another one serves."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
@@ -18,6 +19,7 @@ class Shelf:
     _open: dict[SourceName, Generation] = field(default_factory=dict)
     _entombed: dict[SourceName, tuple[tuple[GenerationId, int], frozenset[DocumentId]]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+    _opening: defaultdict[SourceName, Lock] = field(default_factory=lambda: defaultdict(Lock))
 
     def entombed(
         self, generation: Generation, burials: int, find: Callable[[], frozenset[DocumentId]]
@@ -40,12 +42,16 @@ class Shelf:
         """
         if registered.generation is None or registered.generation_digest is None:
             return None
+        held = self._open.get(registered.name)
+        if held is not None and held.id == registered.generation:
+            return held
         with self._lock:
+            opening = self._opening[registered.name]
+        # Verifying reads every file: of those who wait for one source the first does it, others search other sources.
+        with opening:
             held = self._open.get(registered.name)
-        if held is None or held.id != registered.generation:
-            # Outside the lock: verifying takes as long as reading every file, and others search other sources.
-            folder = self.home.generation(registered.name, registered.generation)
-            held = Generation(registered.generation, folder, digest=registered.generation_digest)
-            with self._lock:
+            if held is None or held.id != registered.generation:
+                folder = self.home.generation(registered.name, registered.generation)
+                held = Generation(registered.generation, folder, digest=registered.generation_digest)
                 self._open[registered.name] = held
         return held

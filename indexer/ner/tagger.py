@@ -11,6 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
+from indexer.arrays import unpacked
 from indexer.ner.words import COLUMNS, LISTS, NEW_LINE, Array, Words, folded, spans
 from policies.errors import IntegrityError
 
@@ -138,8 +139,7 @@ def tagger() -> Tagger:
     content = files("indexer.ner").joinpath(WEIGHTS).read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise IntegrityError(f"{WEIGHTS} is not what was shipped.", mend="Install Penstock again.")
-    with np.load(BytesIO(content), allow_pickle=False) as weights:
-        return Tagger(dict(weights))
+    return Tagger(unpacked(BytesIO(content)))
 
 
 def _keys(numbers: Array) -> Array:

@@ -1,15 +1,18 @@
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from indexer.generation import MANIFEST
+from indexer.generation import MANIFEST, Generation
 from indexer.shelf import Shelf
 from policies.errors import IntegrityError
 from policies.manifest import Source
+from policies.model import GenerationId
 from tests.indexer.copies import copied
 from tests.indexer.workbench import Bench, text
 
@@ -74,3 +77,26 @@ def test_an_index_that_takes_long_to_open_keeps_nobody_from_another(bench: Bench
         held = slow.result(timeout=30)
     assert held is not None
     assert shelf.generation(registered) is held
+
+
+def test_those_who_wait_for_one_index_open_it_once(
+    bench: Bench, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[GenerationId] = []
+    waiting = Barrier(4)
+
+    def opening(generation: GenerationId, folder: Path, *, digest: str) -> Generation:
+        opened.append(generation)
+        time.sleep(0.1)
+        return Generation(generation, folder, digest=digest)
+
+    def asked(_: int) -> Generation | None:
+        waiting.wait(30)
+        return shelf.generation(registered)
+
+    monkeypatch.setattr("indexer.shelf.Generation", opening)
+    shelf, registered = Shelf(home=bench.home), bench.registered(source)
+    with ThreadPoolExecutor(4) as threads:
+        held = list(threads.map(asked, range(4)))
+    assert opened == [registered.generation]
+    assert held == [held[0]] * 4
