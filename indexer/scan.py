@@ -3,9 +3,13 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from indexer.forms import FORMS, Finder
 from indexer.inflate import Findings, Search
@@ -14,6 +18,15 @@ ENCODINGS = (*FORMS, "and all of this inside zlib, gzip and ZIP streams and insi
 """How needles are looked for."""
 _CHUNK_BYTES = 2**20
 """Chosen: larger ones do not stay in the cache."""
+_READ_APART = """
+import sys
+try:
+    with open(sys.argv[1], "rb", 0) as file:
+        while chunk := file.read(2**20):
+            sys.stdout.buffer.write(chunk)
+except OSError as error:
+    sys.exit(error.errno)
+"""
 _ROUNDS = 10
 """Chosen: as often the folder is looked through again because something in it went away, or was renamed."""
 
@@ -92,12 +105,35 @@ def _all_there(folder: Path, finder: Finder, files: dict[Path, _File]) -> bool:
 def _read(path: Path, finder: Finder) -> _File:
     bytes_read, findings = 0, Findings()
     search = Search(finder, findings)
-    with path.open("rb", buffering=0) as file:
+    with _opened(path) as file:
         while chunk := file.read(_CHUNK_BYTES):
             bytes_read += len(chunk)
             search.feed(chunk)
     search.close()
     return _File(bytes_read=bytes_read, findings=findings)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file, to be read once to its end; one of an SQLite database is read by another process.
+
+    Whoever closes a file gives up all of the process's locks on it, those of SQLite's connections too, which then write
+    beside others and delete a log that others write to (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    if not path.suffix.startswith(".db"):
+        with path.open("rb", buffering=0) as file:
+            yield file
+        return
+    command = [sys.executable, "-I", "-S", "-c", _READ_APART, str(path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as apart:
+        if apart.stdout is None:
+            raise AssertionError
+        yield apart.stdout
+    if apart.returncode:
+        number = apart.returncode if apart.returncode > 0 else errno.EIO
+        raise OSError(number, os.strerror(number), str(path))
 
 
 def _paths(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[Path]:

@@ -2,8 +2,12 @@ import base64
 import gzip
 import random
 import shutil
+import sqlite3
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -154,6 +158,54 @@ def test_a_file_that_cannot_be_read_stops_the_scan(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(module, "_read", refuse)
     with pytest.raises(PermissionError):
         scan(tmp_path, [NEEDLE])
+
+
+def test_a_database_that_goes_away_while_others_are_read_does_not_stop_the_scan(
+    tmp_path: Path, vanishing: type[Vanishing]
+) -> None:
+    for name in ("a", "catalog.db", "catalog.db-wal"):
+        (tmp_path / name).write_bytes(NEEDLE)
+    vanishing.act = staticmethod((tmp_path / "catalog.db-wal").unlink)
+    assert scan(tmp_path, [NEEDLE]).found == {"a": {NEEDLE}, "catalog.db": {NEEDLE}}
+
+
+@pytest.mark.parametrize("code", ["import sys; sys.exit(13)", "import os; os.abort()"])
+def test_a_database_that_cannot_be_read_stops_the_scan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    (tmp_path / "catalog.db").write_bytes(NEEDLE)
+    monkeypatch.setattr(module, "_READ_APART", code)
+    with pytest.raises(OSError, match=r"catalog\.db"):
+        scan(tmp_path, [NEEDLE])
+
+
+def test_a_database_stays_locked_while_it_is_looked_through_and_its_log_stays_there(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as held:
+        held.execute("PRAGMA journal_mode=WAL")
+        held.execute("CREATE TABLE kept (value)")
+        held.execute("BEGIN IMMEDIATE")
+        held.execute("INSERT INTO kept VALUES (?)", [NEEDLE])
+        scan(tmp_path, [NEEDLE])
+        assert "locked" in by_another_process(path, "INSERT INTO kept VALUES (2)")
+        held.execute("COMMIT")
+        scan(tmp_path, [NEEDLE])
+        assert by_another_process(path, "SELECT * FROM kept") == ""
+        assert (tmp_path / "catalog.db-wal").exists()
+        assert set(scan(tmp_path, [NEEDLE]).found) == {"catalog.db-wal"}
+
+
+def by_another_process(path: Path, statement: str) -> str:
+    """The error that a statement on a database gives there, if it gives one."""
+    program = (
+        "import sqlite3, sys\n"
+        "database = sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None)\n"
+        "database.execute(sys.argv[2]).fetchall()\n"
+        "database.close()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, path, statement], capture_output=True, text=True, check=False
+    ).stderr
 
 
 def test_files_that_keep_going_away_stop_the_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
