@@ -80,8 +80,6 @@ class Vectors:
         Raises:
             IntegrityError: a block is not the index it should be.
         """
-        # One query is one thread's work; idle OpenMP threads spin, and on busy cores that made a scan 30 times slower.
-        faiss.omp_set_num_threads(1)
         self.dim = dim
         self.rows = blocks[-1].last if blocks else 0
         self._blocks = tuple(blocks)
@@ -102,6 +100,9 @@ class Vectors:
 
         m is the smaller of `k` and the number of visible rows. Exact over half-float vectors.
         """
+        # One query is one thread's work; idle OpenMP threads spin, and on busy cores that made a scan 30 times slower.
+        # Each time, because it holds for the thread that says it.
+        faiss.omp_set_num_threads(1)
         rows: list[NDArray[np.int64]] = []
         scores: list[NDArray[np.float32]] = []
         for block, index in zip(self._blocks, self._indexes, strict=True):

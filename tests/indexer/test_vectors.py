@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -220,3 +221,15 @@ def test_rows_are_moved_bit_for_bit(
     index.move(rows, into)
     expected = [stored[order.index(place)].tobytes() for place in range(left)]
     assert [row.tobytes() for row in into] == expected
+
+
+def test_a_search_is_the_work_of_one_thread_whichever_asks(tmp_path: Path) -> None:
+    index = opened(tmp_path / "vectors.bin", unit_rows(1, 10), [0, 10])
+
+    def threads_after_a_search() -> int:
+        faiss.omp_set_num_threads(2)
+        index.search(query_of(2), [(0, 10)], 3)
+        return int(faiss.omp_get_max_threads())
+
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(threads_after_a_search).result() == 1
