@@ -69,10 +69,12 @@ def older_keyring(what: str) -> IntegrityError:
 
 def _older_keyring(session: Session, keyring: Keyring) -> Iterator[Problem]:
     """Every record of a purge without a trace of its tombstones, and of an order that is not there."""
+    # Before the keyring, which is told of each act first: of one that another process does meanwhile it knows then.
+    records = tuple(ledger.of(session, _TOMBSTONED, *_ORDERED))
     buried = keyring.burials()
     with keyring.database.reading() as keys:
         ordered = orders.ids(keys)
-    for record in ledger.of(session, _TOMBSTONED, *_ORDERED):
+    for record in records:
         match _parsed(record.objects):
             case [str(), str(purge), *documents] if record.action == _TOMBSTONED and all(
                 (document, purge) in buried for document in documents
