@@ -4,11 +4,25 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
+from time import monotonic
 
 from indexer.catalog import Registration
 from indexer.generation import Generation
 from indexer.home import Home
+from policies.errors import IntegrityError
 from policies.model import DocumentId, GenerationId, SourceName
+
+REMEMBERED_S = 5.0
+"""Chosen: so long a damaged index is not read again, which would keep every query waiting and find the same."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Damage:
+    """What was wrong with a generation of this id and digest; believed until an instant of the monotonic clock."""
+
+    of: tuple[GenerationId, str]
+    until: float
+    error: IntegrityError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +31,7 @@ class Shelf:
 
     home: Home
     _open: dict[SourceName, Generation] = field(default_factory=dict)
+    _damaged: dict[SourceName, _Damage] = field(default_factory=dict)
     _entombed: dict[SourceName, tuple[tuple[GenerationId, int], frozenset[DocumentId]]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
     _opening: defaultdict[SourceName, Lock] = field(default_factory=lambda: defaultdict(Lock))
@@ -51,7 +66,16 @@ class Shelf:
         with opening:
             held = self._open.get(registered.name)
             if held is None or held.id != registered.generation:
-                folder = self.home.generation(registered.name, registered.generation)
-                held = Generation(registered.generation, folder, digest=registered.generation_digest)
+                held = self._verified(registered.name, registered.generation, registered.generation_digest)
                 self._open[registered.name] = held
         return held
+
+    def _verified(self, source: SourceName, generation: GenerationId, digest: str) -> Generation:
+        known = self._damaged.get(source)
+        if known is not None and known.of == (generation, digest) and monotonic() < known.until:
+            raise IntegrityError(str(known.error), mend=known.error.mend)
+        try:
+            return Generation(generation, self.home.generation(source, generation), digest=digest)
+        except IntegrityError as error:
+            self._damaged[source] = _Damage(of=(generation, digest), until=monotonic() + REMEMBERED_S, error=error)
+            raise

@@ -9,7 +9,7 @@ from threading import Barrier
 import pytest
 
 from indexer.generation import MANIFEST, Generation
-from indexer.shelf import Shelf
+from indexer.shelf import REMEMBERED_S, Shelf
 from policies.errors import IntegrityError
 from policies.manifest import Source
 from policies.model import GenerationId
@@ -100,3 +100,22 @@ def test_those_who_wait_for_one_index_open_it_once(
         held = list(threads.map(asked, range(4)))
     assert opened == [registered.generation]
     assert held == [held[0]] * 4
+
+
+def test_a_damaged_index_is_not_read_again_for_each_who_asks(
+    bench: Bench, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("indexer.shelf.monotonic", lambda: now)
+    shelf, registered = Shelf(home=bench.home), bench.registered(source)
+    assert registered.generation is not None
+    manifest = bench.home.generation(source.name, registered.generation) / MANIFEST
+    content = manifest.read_bytes()
+    manifest.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match="damaged") as damaged:
+            shelf.generation(registered)
+        assert damaged.value.mend
+        manifest.write_bytes(content)
+    now += REMEMBERED_S
+    assert shelf.generation(registered) is not None
