@@ -22,6 +22,8 @@ from gateway.schemas import answer_examples
 API_VERSION = "1"
 VERIFY_THREADS = 2
 MAX_VERIFICATIONS_WAITING = 256
+CHECK_THREADS = 1
+MAX_CHECKS_WAITING = 64
 OPERATE_THREADS = 2
 MAX_OPERATIONS_WAITING = 64
 HEADER_TIMEOUT_S = 10.0
@@ -71,12 +73,15 @@ def create_app(
             "auto_configure": False,
         },
     )
-    # A slow answer, or a slow look at jobs, holds up nobody's credential.
-    verifications = Pool(threads=VERIFY_THREADS, max_waiting=MAX_VERIFICATIONS_WAITING)
+    # A slow answer, a slow look at jobs or an index that is being opened holds up nobody's credential. A silent issuer,
+    # whose tokens anybody can invent, holds up no API key.
+    keys = Pool(threads=VERIFY_THREADS, max_waiting=MAX_VERIFICATIONS_WAITING)
+    tokens = Pool(threads=VERIFY_THREADS, max_waiting=MAX_VERIFICATIONS_WAITING)
+    checks = Pool(threads=CHECK_THREADS, max_waiting=MAX_CHECKS_WAITING)
     retrievals = Pool(threads=retrieve_threads, max_waiting=max_retrievals_waiting)
     operations = Pool(threads=OPERATE_THREADS, max_waiting=MAX_OPERATIONS_WAITING)
-    verified = authentication(gateway, verifications)
-    app.include_router(routes.build(gateway, verified=verified, retrievals=retrievals, checks=verifications))
+    verified = authentication(gateway, keys=keys, tokens=tokens)
+    app.include_router(routes.build(gateway, verified=verified, retrievals=retrievals, checks=checks))
     app.include_router(operating.build(desk, verified=verified, pool=operations))
     app.include_router(reviewing.build(desk, verified=verified, pool=operations))
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES, timeout_s=BODY_TIMEOUT_S)

@@ -128,7 +128,7 @@ def exchange(where: Address, path: str, *, headers: Mapping[str, str], body: byt
         AddressError: the host does not prove who it is, or sends elsewhere.
         MalformedError: it does not speak HTTP, or the answer is larger than MAX_ANSWER_BYTES.
     """
-    connection = _Connection(where, deadline)
+    connection = Connection(where, deadline)
     try:
         connection.request("POST", where.path + path, body=body, headers=dict(headers))
         with connection.getresponse() as response:
@@ -212,8 +212,8 @@ def _body(response: http.client.HTTPResponse) -> bytes:
     return b"".join(chunks)
 
 
-class _Connection(http.client.HTTPConnection):
-    """A connection that ends at the deadline, however slowly the bytes come."""
+class Connection(http.client.HTTPConnection):
+    """A connection that ends at the deadline, an instant of `time.monotonic`, however slowly the bytes come."""
 
     def __init__(self, where: Address, deadline: float) -> None:
         super().__init__(where.host, where.port)
@@ -240,6 +240,7 @@ class _Connection(http.client.HTTPConnection):
         if self._where.tls is None:
             return raw
         try:
+            raw.settimeout(_left_s(self._deadline))
             return self._where.tls.wrap_socket(raw, server_hostname=self._where.host)
         except BaseException:
             raw.close()

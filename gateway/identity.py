@@ -17,6 +17,12 @@ _BEARER = re.compile(r"bearer +(?P<credential>[A-Za-z0-9._~+/=-]+)", re.IGNORECA
 """RFC 6750, section 2.1."""
 
 
+def is_token(authorization: str | None) -> bool:
+    """Whether the value of an Authorization header holds a token, for which an issuer may have to be asked."""
+    header = _BEARER.fullmatch(authorization or "")
+    return header is not None and not header["credential"].startswith(keys.PREFIX)
+
+
 class Identity:
     """Verifies API keys against the catalog, tokens against their issuers, and the agents in them against grants."""
 
@@ -38,7 +44,7 @@ class Identity:
         if header is None:
             raise CredentialError(CredentialFault.MALFORMED)
         credential = header["credential"]
-        if not credential.startswith(keys.PREFIX):
+        if is_token(authorization):
             return self._tokens.verify(credential, now, find_agent=partial(self._find_agent, now))
         with self._reading() as session:
             return keys.find(session, credential, now)

@@ -4,6 +4,7 @@ import http.client
 import json
 import logging
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import jwt
 
+from gateway.exchange import Address, Connection
 from gateway.settings import Algorithm, HttpsAddress
 from policies.errors import DependencyError
 
@@ -25,6 +27,7 @@ STALE_AFTER = timedelta(hours=24)
 RETRY_AFTER = timedelta(seconds=30)
 """Chosen: the least time between two fetches, so that tokens with invented key ids cannot flood an issuer."""
 FETCH_TIMEOUT_S = 5.0
+"""Chosen: for a whole fetch, and for whoever waits for another's."""
 MAX_KEY_SET_BYTES = 256 * 1024
 MIN_RSA_BITS = 2048
 
@@ -88,7 +91,10 @@ class FileKeys:
 
 
 class FetchedKeys:
-    """Keys at an https address, cached. One thread fetches while the others use what is there."""
+    """Keys at an https address, cached. One thread fetches while the others use what is there.
+
+    Where there is nothing yet, they wait for at most FETCH_TIMEOUT_S.
+    """
 
     def __init__(self, address: HttpsAddress, fetch: Fetch) -> None:
         self._address = address
@@ -101,9 +107,10 @@ class FetchedKeys:
         """The issuer's keys, fetched at most 24 hours ago.
 
         Raises:
-            DependencyError: none were fetched in that time.
+            DependencyError: none were fetched in that time, or none yet.
         """
-        if self._is_behind(now, kid) and self._lock.acquire(blocking=self._fetched is None):
+        patience_s = FETCH_TIMEOUT_S if self._fetched is None else 0
+        if self._is_behind(now, kid) and self._lock.acquire(timeout=patience_s):
             try:
                 if not _within(RETRY_AFTER, self._attempted, now):
                     self._refresh(now)
@@ -153,12 +160,11 @@ def fetch_https(address: HttpsAddress) -> bytes:
     """The body at an https address. Redirects, proxies and other schemes are not followed.
 
     Raises:
-        OSError, http.client.HTTPException: no answer in time, not 200, or more than 256 KiB.
+        OSError, http.client.HTTPException: no whole answer within FETCH_TIMEOUT_S, not 200, or more than 256 KiB.
     """
     parts = urlsplit(address)
-    connection = http.client.HTTPSConnection(
-        parts.netloc, timeout=FETCH_TIMEOUT_S, context=ssl.create_default_context()
-    )
+    where = Address(host=parts.hostname or "", port=parts.port or 443, path="", tls=ssl.create_default_context())
+    connection = Connection(where, time.monotonic() + FETCH_TIMEOUT_S)
     try:
         target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
         connection.request("GET", target, headers={"Accept": "application/json"})

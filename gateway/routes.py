@@ -48,7 +48,7 @@ class Gateway(Verifier, Protocol):
 def build(gateway: Gateway, *, verified: Verified, retrievals: Pool, checks: Pool) -> APIRouter:
     """The routes over a gateway.
 
-    Retrievals wait in a pool of their own: a slow answer holds up no look at the service's health.
+    Retrievals and looks at the service's health wait in pools of their own: neither holds up the other.
     """
     router = APIRouter()
 

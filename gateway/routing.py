@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from gateway import schemas
+from gateway.identity import is_token
 from gateway.limits import Pool
 from gateway.problems import MEDIA_TYPE, MediaTypeError
 from policies.model import Caller
@@ -53,14 +54,16 @@ class Verifier(Protocol):
         """
 
 
-def authentication(verifier: Verifier, pool: Pool) -> Verified:
-    """What a route depends on that only verified callers may use."""
+def authentication(verifier: Verifier, *, keys: Pool, tokens: Pool) -> Verified:
+    """What a route depends on that only verified callers may use. Whoever sends no token never waits for tokens."""
 
     async def verified(
         request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
     ) -> Caller:
         given = request.headers.getlist("authorization")
-        return await pool.run(partial(verifier.verify, given[0] if len(given) == 1 else None))
+        authorization = given[0] if len(given) == 1 else None
+        pool = tokens if is_token(authorization) else keys
+        return await pool.run(partial(verifier.verify, authorization))
 
     return verified
 

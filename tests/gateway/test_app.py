@@ -2,7 +2,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import anyio
 import pytest
@@ -10,11 +10,12 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 from starlette.types import Message
 
+from gateway import app as app_module
 from gateway.answer import NOTHING_VISIBLE, Answer, RetrievalRequest, VisibleSource
 from gateway.limits import MAX_BODY_BYTES
 from gateway.schemas import AnswerBody, ProblemBody, SourcesBody, read_answer
 from policies.errors import AuditError, ConflictError, DependencyError, IntegrityError, SettingsError
-from policies.model import SourceName
+from policies.model import Caller, SourceName
 from tests.gateway.fakes import ANN, ANSWER, FakeGateway, app_over
 
 GOOD = {"Authorization": "Bearer good"}
@@ -402,6 +403,49 @@ def test_beyond_the_queue_a_request_is_told_to_come_back() -> None:
         first.join(10)
     problem_of(response, 503, "busy")
     assert response.headers["retry-after"] == "1"
+
+
+@dataclass
+class WaitingGateway(FakeGateway):
+    """Waits where an index or an issuer can make it wait; knows an API key besides."""
+
+    entered: threading.Event = field(default_factory=threading.Event)
+    gate: threading.Event = field(default_factory=threading.Event)
+    lost_patience: bool = False
+
+    def _wait(self) -> None:
+        self.entered.set()
+        self.lost_patience = not self.gate.wait(5)
+
+    def failing(self) -> tuple[str, ...]:
+        self._wait()
+        return super().failing()
+
+    def verify(self, authorization: str | None) -> Caller:
+        if authorization == "Bearer away":
+            self._wait()
+        return super().verify("Bearer good" if authorization == "Bearer pk_good" else authorization)
+
+
+@pytest.mark.parametrize(
+    ("path", "credential", "held_up"),
+    [("/readyz", None, "pk_good"), ("/readyz", None, "good"), ("/v1/sources", "away", "pk_good")],
+)
+def test_an_index_holds_up_nobody_and_an_issuer_holds_up_no_key(
+    monkeypatch: pytest.MonkeyPatch, path: str, credential: str | None, held_up: str
+) -> None:
+    monkeypatch.setattr(app_module, "VERIFY_THREADS", 1)
+    gateway = WaitingGateway()
+    with TestClient(app_over(gateway)) as client:
+        headers = {"Authorization": f"Bearer {credential}"} if credential else {}
+        waiting = threading.Thread(target=client.get, args=(path,), kwargs={"headers": headers})
+        waiting.start()
+        assert gateway.entered.wait(60)
+        response = client.get("/v1/sources", headers={"Authorization": f"Bearer {held_up}"})
+        gateway.gate.set()
+        waiting.join(10)
+    assert response.status_code == 200
+    assert not gateway.lost_patience
 
 
 def test_the_schema_says_what_bodies_hold_and_what_problems_look_like(desk: Desk) -> None:

@@ -12,14 +12,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, astuple, dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, assert_never
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway import client as client_module
 from gateway import exchange as exchange_module
@@ -41,7 +37,8 @@ from gateway.guardrail import Cause
 from gateway.schemas import render_answer
 from policies.errors import DependencyError, RefusedError
 from policies.model import ConfidenceStatus, SourceName, Verdict
-from tests.gateway.fakes import ANSWER, NOW, PASSAGE, FakeGateway, app_over
+from tests.gateway.certificates import certified
+from tests.gateway.fakes import ANSWER, PASSAGE, FakeGateway, app_over
 from tests.patience import patient
 
 ROOT = Path(__file__).parents[2]
@@ -520,27 +517,8 @@ def test_a_path_before_the_gateways_own_is_kept() -> None:
     assert impostor.heard[0].startswith(b"POST /penstock/v1/retrieve HTTP/1.1\r\n")
 
 
-def _certified(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """A certificate for 127.0.0.1 that nobody vouches for, and a server's context with it."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key())
-        .serial_number(1).not_valid_before(NOW - timedelta(days=999)).not_valid_after(NOW + timedelta(days=9999))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(private, hashes.SHA256())
-    )  # fmt: skip
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    encoding = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    key.write_bytes(private.private_bytes(*encoding))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return certificate, context
-
-
 def test_a_host_that_does_not_prove_its_name_hears_nothing(tmp_path: Path) -> None:
-    certificate, context = _certified(tmp_path)
+    certificate, context = certified(tmp_path)
     impostor = Impostor(says=[http(GOOD)], tls=context)
     with impostor.listening():
         trusting = ssl.create_default_context(cafile=certificate)

@@ -1,15 +1,21 @@
 import http.client
 import os
+import socket
+import ssl
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from gateway import jwks
 from gateway.jwks import FetchedKeys, FileKeys, fetch_https, parse
 from gateway.settings import HttpsAddress
 from policies.errors import DependencyError
+from tests.gateway.certificates import certified
 from tests.gateway.issuing import NOW, key_set, private_jwk, public_jwk
 
 ADDRESS = HttpsAddress("https://login.example/jwks")
@@ -121,6 +127,27 @@ def test_nobody_waits_for_a_fetch_while_there_are_keys() -> None:
     refresher.join(10)
 
 
+def test_the_first_fetch_of_another_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "FETCH_TIMEOUT_S", 0.1)
+    entered, gate = threading.Event(), threading.Event()
+
+    def hanging(_: HttpsAddress) -> bytes:
+        entered.set()
+        gate.wait(10)
+        return FIRST
+
+    keys = FetchedKeys(ADDRESS, hanging)
+    first = threading.Thread(target=kids, args=(keys,))
+    first.start()
+    assert entered.wait(60)
+    with pytest.raises(DependencyError):
+        kids(keys)
+    assert first.is_alive()
+    gate.set()
+    first.join(10)
+    assert kids(keys) == ["k1"]
+
+
 def test_a_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     path = tmp_path / "jwks.json"
     path.write_bytes(FIRST)
@@ -207,3 +234,48 @@ def test_private_or_broken_keys_spoil_the_set(poison: dict[str, object]) -> None
 def test_an_address_that_answers_nothing_is_an_os_error() -> None:
     with pytest.raises(OSError, match=r".*"):
         fetch_https(HttpsAddress("https://127.0.0.1:1/jwks"))
+
+
+@contextmanager
+def issuer(folder: Path, said: bytes, *, pause_s: float = 0.0) -> Iterator[tuple[HttpsAddress, list[bytes]]]:
+    """Answers one request over TLS, with a pause behind each byte; its address, and what it heard."""
+    certificate, tls = certified(folder)
+    heard: list[bytes] = []
+
+    def answer() -> None:
+        connection, _ = listener.accept()
+        with suppress(OSError), tls.wrap_socket(connection, server_side=True) as secured:  # the client went away
+            heard.append(secured.recv(65_536))
+            for place in range(len(said)):
+                secured.sendall(said[place : place + 1])
+                time.sleep(pause_s)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(certificate))
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield HttpsAddress(f"https://localhost:{listener.getsockname()[1]}/jwks?v=2"), heard
+        thread.join(20)
+
+
+def test_a_key_set_is_fetched_from_where_it_was_said_to_be(tmp_path: Path) -> None:
+    with issuer(tmp_path, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(FIRST), FIRST)) as (address, heard):
+        assert fetch_https(address) == FIRST
+    assert heard[0].startswith(b"GET /jwks?v=2 HTTP/1.1\r\nHost: localhost:")
+
+
+def test_an_issuer_that_is_not_the_one_named_hears_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with issuer(tmp_path, b"") as (address, heard):
+        monkeypatch.delenv("SSL_CERT_FILE")
+        with pytest.raises(ssl.SSLCertVerificationError):
+            fetch_https(address)
+    assert heard == []
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200, b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 200])
+def test_the_time_is_for_the_whole_key_set_however_slowly_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(jwks, "FETCH_TIMEOUT_S", 0.5)
+    with issuer(tmp_path, said, pause_s=0.02) as (address, _), pytest.raises(TimeoutError):
+        fetch_https(address)
