@@ -12,7 +12,14 @@ from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential_jitter,
+)
 
 from connectors.patience import patiently
 from indexer import asked, catalog, joblog
@@ -211,10 +218,13 @@ class Worker:
             retry=retry_if_exception_type(ConflictError),
             wait=wait_exponential_jitter(multiplier=WATCH_S, max=self.heartbeat_s / 2),
             stop=stop_after_delay(LOCK_PATIENCE_S),
+            sleep=sleep_using_event(self._ending),
             reraise=True,
         )
         try:
-            run: AbstractContextManager[Run] = patience(_entered, opener, job)
+            for attempt in patience:
+                with attempt, self._before_the_end():
+                    run = _entered(opener, job)
         except ConflictError as error:
             # Whoever has it may be at work on this very job. It did not fail: it is tried again, by any worker.
             self._busy[job_id] = error
@@ -227,15 +237,22 @@ class Worker:
             joblog.end(session, job, JobState.FAILED, now=self.jobs.clock(), error=error, among=UNDER_WAY)
 
     def _step(self, name: str, call: Callable[[], T]) -> T:
-        """A recorded step of the present job. None begins once this process is about to end."""
+        """A recorded step of the present job."""
+        with self._before_the_end():
+            try:
+                return step(name, partial(_patiently, call))
+            except _StepError as failed:
+                raise failed.error from None
+
+    @contextmanager
+    def _before_the_end(self) -> Iterator[None]:
+        """What this process waits for when it ends, and what no longer begins once it is about to."""
         with self._steps:
             if self._ending.is_set():
                 raise _StopError
             self._in_step += 1
         try:
-            return step(name, partial(_patiently, call))
-        except _StepError as failed:
-            raise failed.error from None
+            yield
         finally:
             with self._steps:
                 self._in_step -= 1

@@ -193,6 +193,18 @@ def test_a_job_whose_source_is_in_other_hands_for_too_long_did_not_fail(
             assert until(bench, left.id, ended).state is JobState.FINISHED
 
 
+def test_a_worker_that_ends_waits_for_no_source_and_leaves_the_job_to_another(bench: Bench, source: Source) -> None:
+    with jobs_of(bench) as jobs:
+        with bench.database.exclusive(source.name):
+            with worker_of(bench, jobs, source) as worker, serving(worker):
+                asked = jobs.ask(JobKind.SYNC, source.name, actor=ACTOR, options={})
+                until(bench, asked, lambda job: job.state is JobState.RUNNING)
+            until_left(worker, asked)
+        assert bench.job(asked).state is JobState.RUNNING
+        with worker_of(bench, jobs, source, name="two") as worker, serving(worker):
+            assert until(bench, asked, ended).state is JobState.FINISHED
+
+
 def open_jobs(bench: Bench) -> tuple[Job, ...]:
     with bench.database.reading() as session:
         return joblog.jobs(session, states=OPEN)
@@ -261,7 +273,7 @@ def test_the_last_job_of_a_kind_is_remembered_for_the_schedules(bench: Bench, so
 
 
 def until_left(worker: Worker, job: JobId) -> None:
-    assert comes_true(lambda: job in worker._left)  # noqa: SLF001 - nothing tells it from outside on a full disk
+    assert comes_true(lambda: job in worker._left)  # noqa: SLF001 - nothing tells it from outside
 
 
 def test_a_paused_job_goes_on_where_it_was_and_a_cancelled_one_does_not(bench: Bench, source: Source) -> None:
