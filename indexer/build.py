@@ -47,23 +47,17 @@ FORGOTTEN_AT_ONCE = 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """A generation on the disk that does not serve yet. `left_out` are documents whose key is gone."""
+    """A generation on the disk that does not serve yet.
+
+    `left_out` are documents whose key is gone, `changes` is the catalog's count of when it was read.
+    """
 
     id: GenerationId
     digest: str
     documents: int
     passages: int
-    contents: frozenset["Content"]
+    changes: int
     left_out: tuple[DocumentId, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Content:
-    """What a generation depends on of a document: its revision, who may read it, and from when it is kept."""
-
-    revision: KeyId
-    class_id: ClassId
-    anchor: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +110,7 @@ def build(
             languages=tuple(source.policy.redaction.languages),
         )
         with database.reading() as session:
+            changes = catalog.require(session, source.name).changes
             found = catalog.documents(session, source.name)
             entries, left_out, keys = _entries(found, keyring, source, embedder)
             numbers = {entry.document.revision.id: entry.document.revision.passages for entry in entries}
@@ -156,7 +151,7 @@ def build(
         digest=hashlib.sha256(manifest).hexdigest(),
         documents=len(entries),
         passages=passages,
-        contents=frozenset(_content(source, entry.document) for entry in entries),
+        changes=changes,
         left_out=left_out,
     )
 
@@ -176,13 +171,8 @@ def publish(
         ConflictError: a document changed since it was built; build again.
     """
     with database.writing() as session:
-        current = catalog.documents(session, source.name)
-        indexed = {
-            _content(source, document)
-            for document in current.values()
-            if document.state is DocumentState.INDEXED and document.id not in built.left_out
-        }
-        if indexed != built.contents:
+        # Not the documents: of many, comparing them takes so long that no answer can be recorded meanwhile.
+        if catalog.require(session, source.name).changes != built.changes:
             raise ConflictError(
                 f"Source {source.name!r} changed while its index was built.", mend="Run the same command again."
             )
@@ -248,22 +238,16 @@ def _entries(
     entries: list[_Entry] = []
     left_out: list[DocumentId] = []
     for document in indexed:
-        content = _content(source, document)
         revision = document.revision
+        anchor = source.anchor(created=revision.created, modified=revision.modified, ingested=revision.ingested)
         gone = revision.id not in keys or is_entombed(tombstones, document.id, revision.version)
-        otherwise = (document.revision.embedder, document.revision.redaction) != (embedder, source.redaction)
-        if gone or otherwise or content.anchor is None:
+        otherwise = (revision.embedder, revision.redaction) != (embedder, source.redaction)
+        if gone or otherwise or anchor is None:
             left_out.append(document.id)
         else:
-            entries.append(_Entry(document=document, class_id=content.class_id, anchor=content.anchor))
+            entries.append(_Entry(document=document, class_id=class_of(document.access), anchor=anchor))
     entries.sort(key=lambda entry: (entry.class_id, entry.anchor, entry.document.id))
     return entries, tuple(left_out), keys
-
-
-def _content(source: Source, document: catalog.Document) -> Content:
-    revision = document.revision
-    anchor = source.anchor(created=revision.created, modified=revision.modified, ingested=revision.ingested)
-    return Content(revision=revision.id, class_id=class_of(document.access), anchor=anchor)
 
 
 def _classes(entries: Sequence[_Entry], starts: NDArray[np.int64]) -> tuple[VisibilityClass, ...]:

@@ -35,9 +35,9 @@ _MIRRORED_AT = select(_SOURCE.c.mirrored_at).where(_SOURCE.c.name == bindparam("
 class Registration:
     """A registered source: its manifest as text, and the generation that serves it, if any.
 
-    `unpublished` says that the catalog has changed since that generation was made. `cursor`, sealed, is where the next
-    listing may start, `listed_at` when the origin last named every document, `mirrored_at` the instant of which the
-    origin's permissions are known for every document.
+    `unpublished` says that the catalog has changed since that generation was made, `changes` counts all such changes.
+    `cursor`, sealed, is where the next listing may start, `listed_at` when the origin last named every document,
+    `mirrored_at` the instant of which the origin's permissions are known for every document.
     """
 
     name: SourceName
@@ -47,6 +47,7 @@ class Registration:
     generation: GenerationId | None
     generation_digest: str | None
     unpublished: bool
+    changes: int
     cursor: bytes | None
     listed_at: datetime | None
     mirrored_at: datetime | None
@@ -125,7 +126,7 @@ def register(
     }
     changed = session.connection().execute(update(_SOURCE).where(_SOURCE.c.name == source).values(values))
     if not changed.rowcount:
-        session.connection().execute(insert(_SOURCE).values(name=source, unpublished=True, **values))
+        session.connection().execute(insert(_SOURCE).values(name=source, unpublished=True, changes=0, **values))
 
 
 def documents(session: Session, source: SourceName) -> dict[DocumentId, Document]:
@@ -245,13 +246,8 @@ def passages(session: Session, revision: KeyId) -> Iterator[SealedPassage]:
 def publish(session: Session, source: SourceName, generation: GenerationId, *, digest: str, now: datetime) -> None:
     """Make a generation the one that serves. It knows of every change, so nothing needs to be hidden from it."""
     connection = session.connection()
-    values = {
-        "generation": generation,
-        "generation_digest": digest,
-        "published_at": now.isoformat(),
-        "unpublished": False,
-    }
-    connection.execute(update(_SOURCE).where(_SOURCE.c.name == source).values(values))
+    served = {"generation": generation, "generation_digest": digest, "published_at": now.isoformat()}
+    connection.execute(update(_SOURCE).where(_SOURCE.c.name == source).values(unpublished=False, **served))
     connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.source == source, _DOCUMENT.c.hidden).values(hidden=False))
 
 
@@ -337,7 +333,7 @@ def _put(connection: Connection, document: Document, listing: str | None = None)
     connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.id == document.id).values(hidden=hide, **values))
     if not same_readers:
         connection.execute(update(_DOCUMENT).where(_DOCUMENT.c.parent == document.id).values(hidden=True, **access))
-    if hide or not same_readers:
+    if hide or not same_readers or before.state != document.state.value:
         _mark_unpublished(connection, document.source)
 
 
@@ -347,7 +343,8 @@ def _class_of(allow: str | None, deny: str | None, acl_as_of: str | None) -> tup
 
 
 def _mark_unpublished(connection: Connection, source: SourceName) -> None:
-    connection.execute(update(_SOURCE).where(_SOURCE.c.name == source).values(unpublished=True))
+    marked = update(_SOURCE).where(_SOURCE.c.name == source)
+    connection.execute(marked.values(unpublished=True, changes=_SOURCE.c.changes + 1))
 
 
 def _registration(row: Row[Any]) -> Registration:
@@ -359,6 +356,7 @@ def _registration(row: Row[Any]) -> Registration:
         generation=GenerationId(row.generation) if row.generation else None,
         generation_digest=row.generation_digest,
         unpublished=row.unpublished,
+        changes=row.changes,
         cursor=row.cursor,
         listed_at=_time(row.listed_at),
         mirrored_at=_time(row.mirrored_at),

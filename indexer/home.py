@@ -10,7 +10,7 @@ from pathlib import Path
 from policies.errors import SettingsError
 from policies.model import GenerationId, SourceName
 
-FORMAT = 4
+FORMAT = 5
 """Raised when a home of this version could not be read by the one before."""
 
 

@@ -28,6 +28,7 @@ class SourceRow(SQLModel, table=True):
     generation_digest: str | None = None
     published_at: str | None = None
     unpublished: bool
+    changes: int
     cursor: bytes | None = None
     listed_at: str | None = None
     mirrored_at: str | None = None

@@ -130,6 +130,7 @@ def test_a_manifest_may_refer_to_no_key_of_the_installation(made: Settings, tmp_
         generation=None,
         generation_digest=None,
         unpublished=False,
+        changes=0,
         cursor=None,
         listed_at=None,
         mirrored_at=None,

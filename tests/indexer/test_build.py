@@ -1,12 +1,15 @@
 import itertools
 import shutil
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy import text as sql
+from sqlmodel import Session
 
 from indexer import build as module
 from indexer import catalog, revisions
@@ -143,6 +146,33 @@ def test_a_generation_without_a_new_document_is_not_published(bench: Bench, sour
     bench.sync(source)
     with pytest.raises(ConflictError):
         publish(bench.database, source, made, actor=ACTOR, now=NOW)
+
+
+class Watched(Database):
+    """Tells what is asked of it, and calls `at_end`, while nobody else can write."""
+
+    at_end: Callable[[], object] = staticmethod(lambda: None)
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(bench.place, [])
+        self.asked: list[str] = []
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        with super().writing() as session:
+            event.listen(session.connection(), "before_cursor_execute", lambda *told: self.asked.append(told[2]))
+            yield session
+            self.at_end()
+
+
+def test_no_document_is_read_while_nobody_else_can_write(bench: Bench, source: Source) -> None:
+    """Of many that takes longer than anybody waits to write."""
+    made = built(bench, source)
+    watched = Watched(bench)
+    publish(watched, source, made, actor=ACTOR, now=NOW)
+    watched.close()
+    assert bench.registered(source).generation == NEXT
+    assert [asked.split()[0] for asked in watched.asked if "document" in asked] == ["UPDATE"]
 
 
 def test_documents_without_a_key_or_with_a_tombstone_are_left_out(bench: Bench, source: Source) -> None:

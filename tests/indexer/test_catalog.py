@@ -124,12 +124,41 @@ def test_a_served_document_is_hidden_when_its_readers_change_or_it_is_no_longer_
     one = document(1, "r1")
     catalog.store(session, one, (), listing="job")
     published(session)
+    before = catalog.require(session, HR).changes
     catalog.amend(session, changed(one))
     assert serving.hidden(session, HR) == (frozenset({one.id}) if hides else frozenset())
     assert catalog.require(session, HR).unpublished == publishes
+    assert (catalog.require(session, HR).changes > before) == publishes
     published(session)
     assert serving.hidden(session, HR) == frozenset()
     assert not catalog.require(session, HR).unpublished
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda session, one: catalog.store(
+            session, replace(one, revision=replace(one.revision, id="r")), [], listing=""
+        ),
+        lambda session, one: catalog.amend(session, replace(one, state=DocumentState.INDEXED)),
+        lambda session, one: catalog.reassign(session, HR, {one.id: BOARD}),
+        lambda session, one: catalog.remove(session, HR, [one.id]),
+        lambda session, _: catalog.hide_all(session, HR),
+    ],
+)
+def test_a_change_is_counted_even_between_two_publications(
+    session: Session, change: Callable[[Session, Document], None]
+) -> None:
+    """By the number an index is known to be of the present catalog, and what was hidden since it was made stays so."""
+    one = replace(document(1, "r1"), state=DocumentState.QUARANTINED)
+    catalog.store(session, one, (), listing="job")
+    before = catalog.require(session, HR).changes
+    published(session)
+    change(session, one)
+    assert catalog.require(session, HR).changes > before
+    published(session)
+    assert catalog.require(session, HR).changes > before
+    assert catalog.require(session, LEGAL).changes == 0
 
 
 def test_a_document_once_hidden_stays_hidden_until_a_generation_is_published(session: Session) -> None:

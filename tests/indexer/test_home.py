@@ -41,7 +41,7 @@ def test_a_home_is_not_made_over_anything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"format": 5, "store_region": "gb"}', "newer Penstock"),
+        ('{"format": 6, "store_region": "gb"}', "newer Penstock"),
         ("{", "is damaged"),
         ("[]", "is damaged"),
         ('{"format": "x", "store_region": "gb"}', "is damaged"),
@@ -63,7 +63,7 @@ def test_a_folder_that_is_no_home_is_refused(tmp_path: Path) -> None:
 def test_the_record_of_a_home_is_plain(tmp_path: Path) -> None:
     create(tmp_path, store_region="gb", now=NOW)
     content = json.loads((tmp_path / "home.json").read_text())
-    assert content == {"format": 4, "store_region": "gb", "created": NOW.isoformat()}
+    assert content == {"format": 5, "store_region": "gb", "created": NOW.isoformat()}
 
 
 def test_a_master_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
