@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -203,14 +204,15 @@ def collect(database: Database, keyring: Keyring, source: Source, folder: Path) 
         unnamed: frozenset[KeyId] = frozenset()
         if anchor is None or ledger.holds(session, anchor):
             unnamed = custody.unnamed_keys(session, keyring, source.name)
-    # Removed while writing: a process that takes over from this one waits for the end of that, so it is nobody else's.
-    # In small transactions: while one lasts, no answer can be recorded.
+    # Listed while writing: a process that takes over from this one waits for the end of that, so it is nobody else's,
+    # nor will be, for no generation is named like another. Deleted after that, and the rest in small transactions:
+    # while one lasts, no answer can be recorded.
     with database.writing():
-        if folder.is_dir():
-            for path in folder.iterdir():
-                if path.name != serving:
-                    _remove(path)
-            sync_folder(folder)
+        unserved = [path for path in folder.iterdir() if path.name != serving] if folder.is_dir() else []
+    for path in unserved:
+        _remove(path)
+    if folder.is_dir():
+        sync_folder(folder)
     # The keys first: rows without a key are found and forgotten the next time, a key without a row would stay. With
     # them those that a killed process made for a document and did not come to store; not where the catalog is an older
     # one, restored, for that one names fewer keys than are needed.
@@ -275,10 +277,12 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+    # What goes away meanwhile is being deleted by one that has taken over: this process is told when it writes.
+    with suppress(FileNotFoundError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _settle(temporary: Path, final: Path) -> None:

@@ -268,6 +268,33 @@ def test_collecting_removes_what_nothing_names_and_can_be_repeated(bench: Bench,
     assert set(bench.documents(source)) == bench.served(source)
 
 
+def test_folders_are_deleted_while_others_can_write_and_before_what_they_name_is_forgotten(
+    bench: Bench, source: Source
+) -> None:
+    folder = bench.home.generations(source.name)
+    serving = bench.registered(source).generation
+    (folder / ".building-x" / "lexicon").mkdir(parents=True)
+    seen: list[set[str]] = []
+    watched = Watched(bench)
+    watched.at_end = lambda: seen.append(folders(bench, source))
+    collect(watched, bench.keyring, source, folder)
+    watched.close()
+    assert seen[0] == {serving, ".building-x"}
+    assert len(seen) > 1
+    assert all(names == {serving} for names in seen[1:])
+
+
+def test_what_another_process_deletes_meanwhile_is_no_fault(bench: Bench, source: Source) -> None:
+    folder = bench.home.generations(source.name)
+    for name in ("stray", "other"):
+        (folder / name).mkdir()
+    watched = Watched(bench)
+    watched.at_end = lambda: shutil.rmtree(folder / "stray", ignore_errors=True)
+    collect(watched, bench.keyring, source, folder)
+    watched.close()
+    assert folders(bench, source) == {bench.registered(source).generation}
+
+
 class FullDisk(Database):
     """Fails to write as SQLite does on a full disk, from the `after`-th transaction on."""
 
