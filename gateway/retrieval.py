@@ -29,6 +29,7 @@ from indexer.database import Database
 from indexer.search import READ, Found, Hit
 from policies import ledger
 from policies.errors import AuditError, ConflictError, DependencyError, IntegrityError
+from policies.ledger import Head
 from policies.manifest import parse
 from policies.model import (
     Action,
@@ -40,7 +41,8 @@ from policies.model import (
 )
 
 ANCHOR_EVERY = 256
-"""Chosen: how many retrievals lie between two signed heads of the audit chain, so how many a cut end could hide."""
+"""Chosen: no answer leaves with so many records of the audit behind the last signed head, so how many a cut end of it
+could hide."""
 READINGS = 3
 """Chosen: how often an answer is made with a reader until nothing changed meanwhile."""
 
@@ -54,6 +56,17 @@ class _Outcome:
     lead: Lead | None
 
 
+@dataclass
+class _Anchored:
+    """The record of the audit that this process knows to be anchored; other processes may have anchored later ones."""
+
+    sequence: int = 0
+
+    def is_far_from(self, head: Head) -> bool:
+        """Whether the head is to be anchored. That of a catalog that was put back lies before what is anchored."""
+        return abs(head.sequence - self.sequence) >= ANCHOR_EVERY
+
+
 @dataclass(frozen=True, kw_only=True)
 class Retrieval:
     """Answers questions. Safe to use from several threads. `clock` gives the present, UTC and aware."""
@@ -63,6 +76,7 @@ class Retrieval:
     identity: Identity
     clock: Callable[[], datetime]
     ledge: Ledge = field(default_factory=Ledge)
+    _anchored: _Anchored = field(default_factory=_Anchored)
 
     def verify(self, authorization: str | None) -> Caller:
         """The caller that an Authorization header proves.
@@ -305,12 +319,20 @@ class Retrieval:
             with self.database.writing() as session:
                 head = ledger.append(session, event, now=now)
                 beside(session)
-            if head.sequence % ANCHOR_EVERY == 0:
-                self.lookup.keyring.anchor(head, now=now)
+            if self._anchored.is_far_from(head):
+                self._anchor(head, now)
         except AuditError:
             raise
         except (ConflictError, DependencyError, IntegrityError) as error:
             raise AuditError("The audit record could not be made durable.", mend="Retry later.") from error
+
+    def _anchor(self, head: Head, now: datetime) -> None:
+        keyring = self.lookup.keyring
+        last = keyring.last_anchor()
+        self._anchored.sequence = last.sequence if last else 0
+        if self._anchored.is_far_from(head):
+            keyring.anchor(head, now=now)
+            self._anchored.sequence = head.sequence
 
 
 def _standing(caller: Caller) -> dict[str, str | list[str] | None]:

@@ -25,9 +25,10 @@ from indexer import calibrations, catalog, register
 from indexer.database import Database
 from indexer.search import READ
 from indexer.shelf import Shelf
+from policies import ledger
 from policies.errors import AuditError, DependencyError, QuarantineError
 from policies.manifest import Source
-from policies.model import Action, Agent, Caller, ConfidenceStatus, Node, SourceName, Verdict
+from policies.model import Action, Agent, AuditEvent, Caller, ConfidenceStatus, Node, SourceName, Verdict
 from tests import catalogs
 from tests.gateway.calibrating import PURPOSE, model_of
 from tests.indexer.copies import Template
@@ -651,15 +652,44 @@ def test_a_caller_is_told_the_sources_it_may_use_and_no_others(bench: Bench) -> 
     assert serving.sources(who(), request_id="r1") == ()
 
 
-def test_the_audit_is_anchored_every_so_many_records(bench: Bench) -> None:
-    serving = retrieval(bench)
-    last = bench.audit()[-1].sequence
-    with bench.database.writing() as session:
-        from policies import ledger
-        from policies.model import AuditEvent
+def anchored(bench: Bench) -> int:
+    return bench.keyring.anchors()[-1].sequence
 
-        for _ in range(ANCHOR_EVERY - 1 - last):
+
+def record_up_to(bench: Bench, sequence: int) -> None:
+    """Acts of others, which anchor nothing."""
+    with bench.database.writing() as session:
+        while ledger.current_head(session).sequence < sequence:
             ledger.append(session, AuditEvent(actor="x", action=Action.RETRIEVED), now=NOW)
+
+
+def test_no_answer_leaves_with_too_many_records_behind_the_last_signed_head(bench: Bench) -> None:
+    serving, last = retrieval(bench), anchored(bench)
+    record_up_to(bench, last + ANCHOR_EVERY - 2)
     serving.retrieve(STAFF, REQUEST, request_id="r1")
-    assert bench.keyring.anchors()[-1].sequence == ANCHOR_EVERY
-    assert bench.audit()[-1].sequence == ANCHOR_EVERY
+    assert anchored(bench) == last
+    record_up_to(bench, last + ANCHOR_EVERY)
+    serving.retrieve(STAFF, REQUEST, request_id="r2")
+    assert anchored(bench) == bench.audit()[-1].sequence == last + ANCHOR_EVERY + 1
+    for process in (serving, retrieval(bench)):
+        process.sources(STAFF, request_id="r3")
+        assert anchored(bench) == last + ANCHOR_EVERY + 1
+
+
+def test_an_anchor_that_failed_is_made_up_for(bench: Bench) -> None:
+    serving, last = retrieval(bench), anchored(bench)
+    record_up_to(bench, last + ANCHOR_EVERY - 1)
+    with bench.keyring.database.writing(), pytest.raises(AuditError):
+        serving.retrieve(STAFF, REQUEST, request_id="r1")
+    assert anchored(bench) == last
+    serving.retrieve(STAFF, REQUEST, request_id="r2")
+    assert anchored(bench) == last + ANCHOR_EVERY + 1
+
+
+def test_what_follows_in_a_catalog_that_was_put_back_is_anchored_too(bench: Bench) -> None:
+    bench.keyring.anchor(ledger.Head(sequence=9999, hash="9" * 64), now=NOW)
+    serving = retrieval(bench)
+    for sequence in (ANCHOR_EVERY, 2 * ANCHOR_EVERY):
+        record_up_to(bench, sequence - 1)
+        serving.sources(STAFF, request_id="r1")
+        assert sequence in {head.sequence for head in bench.keyring.anchors()}
