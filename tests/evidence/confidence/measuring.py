@@ -45,12 +45,12 @@ def compared(table: Table, start: Linear, *, labels: int | None, seed: int) -> d
     Raises:
         RefusedError: the set has too few results with, or without, the answer.
     """
-    least = LEAST_OF_EACH if labels is None else labels // 2 + LEAST_OF_EACH
-    of_each = min(int(table.sufficient.sum()), int((~table.sufficient).sum()))
-    if of_each < least:
+    least = [LEAST_OF_EACH + drawn for drawn in (_of_each(table, labels) if labels else (0, 0))]
+    there = int(table.sufficient.sum()), int((~table.sufficient).sum())
+    if there[0] < least[0] or there[1] < least[1]:
         raise RefusedError(
-            f"Of {len(table.sufficient)} results {int(table.sufficient.sum())} hold the answer; "
-            f"at least {least} must and {least} must not.",
+            f"Of {len(table.sufficient)} results {there[0]} hold the answer; "
+            f"at least {least[0]} must and {least[1]} must not.",
             mend="Give fewer --labels." if labels else "Add questions.",
         )
     if labels is None:
@@ -86,12 +86,20 @@ def folded(table: Table, seed: int) -> list[Split]:
 
 
 def drawn(table: Table, labels: int, seed: int) -> Split:
-    """So many rows, half of them sufficient, and all others."""
+    """So many rows, of which the table's share is sufficient but LEAST_OF_EACH are of either kind, and all others."""
     rng = np.random.default_rng(seed)
-    sufficient = rng.permutation(np.flatnonzero(table.sufficient))[: labels // 2]
-    others = rng.permutation(np.flatnonzero(~table.sufficient))[: labels - labels // 2]
+    of_each = _of_each(table, labels)
+    sufficient = rng.permutation(np.flatnonzero(table.sufficient))[: of_each[0]]
+    others = rng.permutation(np.flatnonzero(~table.sufficient))[: of_each[1]]
     fitted = np.concatenate([sufficient, others])
     return fitted, np.setdiff1d(np.arange(len(table.sufficient)), fitted)
+
+
+def _of_each(table: Table, labels: int) -> tuple[int, int]:
+    """How many labels are of results that hold the answer, and how many of others."""
+    sufficient = round(labels * float(table.sufficient.mean()))
+    sufficient = min(max(sufficient, LEAST_OF_EACH), labels - LEAST_OF_EACH)
+    return sufficient, labels - sufficient
 
 
 def _confidences(start: Linear) -> Mapping[str, Confidence]:
@@ -112,7 +120,9 @@ def _fitted(known: Table, asked: Table, start: Linear) -> Column:
 def _shifted(known: Table, asked: Table, start: Linear) -> Column:
     """The fit of the source, moved to the share of answers that what is asked seems to have: no label of it is used."""
     confidences = _fitted(known, asked, start).tolist()
-    offset = shift(confidences, float(known.sufficient.mean()))
+    # A set of few documents has folds with one kind of result.
+    least = 0.5 / len(known.sufficient)
+    offset = shift(confidences, float(np.clip(known.sufficient.mean(), least, 1 - least)))
     return np.array([shifted(value, offset) for value in confidences])
 
 

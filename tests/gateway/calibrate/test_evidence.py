@@ -1,6 +1,7 @@
 """The evidence of confidence, small."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +53,25 @@ def test_the_fit_of_a_source_is_as_right_as_chance_lets_it_be_in_most_halvings()
     assert measuring.share_within_null(table(1200), START, seed=0) >= 0.7
 
 
+def test_labels_are_drawn_in_the_proportion_of_the_set_with_a_few_of_either_kind() -> None:
+    asked = table(1000)
+    fitted, rest = measuring.drawn(asked, 100, seed=3)
+    assert asked.sufficient[fitted].mean() == pytest.approx(asked.sufficient.mean(), abs=0.005)
+    assert sorted([*fitted.tolist(), *rest.tolist()]) == list(range(1000))
+    one_sided = replace(asked, sufficient=np.arange(1000) < 990)
+    assert (~one_sided.sufficient[measuring.drawn(one_sided, 50, seed=3)[0]]).sum() == measuring.LEAST_OF_EACH
+
+
+def test_a_fold_that_knows_one_kind_of_result_only_is_measured() -> None:
+    asked = table(100)
+    one_document = replace(asked, groups=np.where(asked.sufficient, 0, np.arange(1, 101)))
+    found = measuring.compared(one_document, START, labels=None, seed=0)
+    assert 0 <= found["shifted"].means["ece"] <= 1
+
+
 def test_too_few_results_of_a_kind_are_refused() -> None:
     with pytest.raises(RefusedError, match="fewer --labels"):
-        measuring.compared(table(60), START, labels=50, seed=0)
+        measuring.compared(table(60), START, labels=54, seed=0)
     one_kind = table(60).part(np.flatnonzero(table(60).sufficient))
     with pytest.raises(RefusedError, match="Add questions"):
         measuring.compared(one_kind, START, labels=None, seed=0)
