@@ -18,6 +18,7 @@ from gateway.wiring import Installation, clock, create_installation, open_instal
 from indexer import catalog
 from indexer.master import create_master_key
 from indexer.search import READ
+from indexer.tables import DocumentState
 from policies.model import Caller, DocumentId
 from tests.evidence import retrieval
 from tests.evidence.confidence.questions import Asked
@@ -71,7 +72,7 @@ def asked(installation: Installation, names: dict[str, int], questions: Sequence
     """What these questions give, each where what it hides cannot be seen."""
     lookup = installation.lookup()
     caller = Caller(subject="evidence", groups=frozenset({"all"}), purposes=frozenset({"evidence"}), region="us")
-    ids = {name: installation.keyring.document_id(retrieval.SOURCE, f"{number}.html") for name, number in names.items()}
+    ids = {name: _id(installation, number) for name, number in names.items()}
     found: list[tuple[tuple[float, ...], bool]] = []
     with installation.database.reading() as session:
         registered = catalog.require(session, retrieval.SOURCE)
@@ -91,9 +92,12 @@ def asked(installation: Installation, names: dict[str, int], questions: Sequence
     )
 
 
-def keep(table: Table, path: Path) -> None:
-    """Write a table, so that its questions need not be asked again."""
-    np.savez(path, features=table.features, sufficient=table.sufficient, kinds=table.kinds, groups=table.groups)
+def quarantined(installation: Installation, names: dict[str, int]) -> frozenset[str]:
+    """The documents that were not taken in, by their names in the set."""
+    with installation.database.reading() as session:
+        found = catalog.documents(session, retrieval.SOURCE)
+    out = {name for name, document in found.items() if document.state is DocumentState.QUARANTINED}
+    return frozenset(name for name, number in names.items() if _id(installation, number) in out)
 
 
 def _row(
@@ -106,6 +110,10 @@ def _row(
     row = lookup.features(seen, found, put, lookup.read(session, found.hits))
     answers = {ids[name] for name in question.documents if name in ids}
     return row, any(hit.document in answers for hit in found.hits)
+
+
+def _id(installation: Installation, number: int) -> DocumentId:
+    return installation.keyring.document_id(retrieval.SOURCE, f"{number}.html")
 
 
 def _number(group: str) -> int:

@@ -21,7 +21,7 @@ import numpy as np
 from gateway import settings
 from gateway.calibrate import figures, logistic, probabilities
 from gateway.confidence import FEATURES, SIGNS, Linear
-from tests.evidence.confidence import asking
+from tests.evidence.confidence import asking, keeping
 from tests.evidence.confidence.asking import Table
 from tests.evidence.confidence.folder import held_out, rows
 from tests.evidence.confidence.questions import Asked, labelled, mixed, natural, question
@@ -98,9 +98,8 @@ def _table(folder: Path, kept: Path, taken: Taken) -> Table:
     if not kept.exists():
         documents = _documents(folder, taken)
         with asking.ingested(documents, taken.languages) as (installation, names):
-            asking.keep(asking.asked(installation, names, _questions(folder, [row["id"] for row in documents])), kept)
-    with np.load(kept, allow_pickle=False) as arrays:
-        return Table(**arrays)
+            keeping.keep(asking.asked(installation, names, _questions(folder, [row["id"] for row in documents])), kept)
+    return keeping.load(kept)[0]
 
 
 def _documents(folder: Path, taken: Taken) -> list[dict[str, Any]]:
