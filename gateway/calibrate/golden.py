@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 from sqlmodel import Session
 
+from gateway.schemas import MAX_QUERY_CHARS
 from indexer import catalog
 from indexer.keyring import Keyring
 from indexer.seal import seal, unseal
@@ -17,16 +18,21 @@ from policies.errors import IntegrityError, RefusedError
 from policies.model import Caller, DocumentId, SourceName
 
 _WORDS = re.compile(r"\w+")
+_SPELT = re.compile(r"[\w+#]+")
 SCOPES_KEPT = 500
 """Chosen: five days of a sync every 15 minutes that each changes something."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Golden:
-    """A question with its label: the origin ids of the documents that answer it, none where none does."""
+    """A question with its label: the origin ids of the documents that answer it, none where none does.
+
+    `line` is where a file has it, 1-based, 0 where it is of none.
+    """
 
     query: str
     documents: tuple[str, ...]
+    line: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,27 +115,33 @@ def keep(keyring: Keyring, source: SourceName, questions: Sequence[Golden]) -> t
 def read_golden(path: Path, source: SourceName) -> tuple[Golden, ...]:
     """The questions of a JSON-lines file that are for this source: {"source", "query", "documents": [origin ids]}.
 
-    One that is asked twice, but for capitals, spaces and punctuation, counts once.
+    One that is asked twice, but for capitals, spaces and punctuation, counts once. C++ and C# are two words.
 
     Raises:
-        RefusedError: the file cannot be read, a line is not such a question, none is for this source, or two lines say
-            different things of one question.
+        RefusedError: the file cannot be read, a line is not such a question or one that no caller could ask, none is
+            for this source, or two lines say different things of one question.
     """
     try:
-        lines = path.read_text("utf-8").split("\n")
+        lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise RefusedError(f"{str(path)!r} cannot be read as UTF-8.", mend="Name a JSON-lines file.") from error
-    found: dict[str, tuple[int, Golden]] = {}
+    found: dict[str, Golden] = {}
     others = 0
     for number, line in enumerate(lines, start=1):
         named, golden = _golden(line, number, path) if line.strip() else ("", None)
         if golden is None or named != source:
             others += golden is not None
             continue
-        first, known = found.setdefault(alike(golden.query), (number, golden))
+        if not _can_be_asked(golden.query):
+            raise RefusedError(
+                f"{path!s}:{number}: no caller could ask this question.",
+                mend=f"Write text of 1 to {MAX_QUERY_CHARS:,} characters, without NUL and without half a pair of "
+                "surrogates, such as \\ud83d alone.",
+            )
+        known = found.setdefault(_plain(golden.query, _SPELT), golden)
         if set(known.documents) != set(golden.documents):
             raise RefusedError(
-                f"{path!s}:{number}: the question of line {first} is asked again, with other documents.",
+                f"{path!s}:{number}: the question of line {known.line} is asked again, with other documents.",
                 mend="Leave one of the two lines out, or name all the documents in one.",
             )
     if not found:
@@ -137,12 +149,19 @@ def read_golden(path: Path, source: SourceName) -> tuple[Golden, ...]:
             f"{str(path)!r} holds no question for {str(source)!r}, and {others} for other sources.",
             mend='Each line names its source: {"source": "' + source + '", "query": "…", "documents": ["…"]}',
         )
-    return tuple(golden for _, golden in found.values())
+    return tuple(found.values())
 
 
 def alike(query: str) -> str:
-    """The words of a question, the same for two that differ in capitals, spaces and punctuation alone."""
-    return " ".join(_WORDS.findall(query.casefold())) or query
+    """The words of a question, the same for two that differ in capitals, spaces and punctuation alone.
+
+    By it is drawn what certifies. Were it to change, what was fitted on before an upgrade could certify after it.
+    """
+    return _plain(query, _WORDS)
+
+
+def _plain(query: str, words: re.Pattern[str]) -> str:
+    return " ".join(words.findall(query.casefold())) or query
 
 
 def check_documents(session: Session, keyring: Keyring, source: SourceName, questions: Sequence[Golden]) -> None:
@@ -177,7 +196,16 @@ def _golden(line: str, number: int, path: Path) -> tuple[str, Golden]:
     )
     if not well_formed or not all(isinstance(document, str) for document in documents):
         raise _not_golden(path, number)
-    return source, Golden(query=query.strip(), documents=tuple(documents))
+    return source, Golden(query=query.strip(), documents=tuple(documents), line=number)
+
+
+def _can_be_asked(query: str) -> bool:
+    """Whether the API would take it."""
+    try:
+        query.encode()
+    except UnicodeEncodeError:
+        return False
+    return len(query) <= MAX_QUERY_CHARS and "\0" not in query
 
 
 def _not_golden(path: Path, number: int) -> RefusedError:
