@@ -276,7 +276,7 @@ def require(session: Session, source: SourceName) -> Registration:
     Raises:
         RefusedError: there is none of that name.
     """
-    found = registration(session, source)
+    found = registration(session, source) if source.isascii() else None  # a lone surrogate, no database takes
     if found is None:
         raise RefusedError(f"No source {source!r} is registered.", mend="Register it with: penstock apply MANIFEST")
     return found

@@ -92,6 +92,12 @@ def test_a_source_that_is_not_registered_is_refused(session: Session) -> None:
     assert [found.name for found in catalog.registrations(session)] == [HR, LEGAL]
 
 
+def test_a_name_that_is_no_text_is_no_source(session: Session) -> None:
+    """As a terminal gives bytes that are not UTF-8."""
+    with pytest.raises(RefusedError, match="penstock apply"):
+        catalog.require(session, SourceName("\udcff"))
+
+
 def test_a_new_manifest_keeps_documents_and_generation(session: Session) -> None:
     catalog.store(session, document(1, "r1"), (), listing="job")
     published(session)
