@@ -102,18 +102,20 @@ def observe(
     for question in questions:
         asked = Question(text=question.query)
         found = lookup.look(opened, asked, k=READ)
-        named = frozenset(question.documents)
+        wording = asked.wordings[opened.source.name]
+        answering = frozenset(question.documents)
         # A session each: a purge must not wait for the last of them.
         with database.reading() as session:
             passages = lookup.read(session, found.hits)
         observations.append(
             Observation(
                 features=lookup.features(opened, found, asked, passages),
-                sufficient=any(hit.document in named for hit in found.hits),
-                answerable=bool(named & readable),
-                gone=bool(named) and not named & readable,
-                question=asked.wordings[opened.source.name],
-                group=min(named, default=question.query),
+                sufficient=any(hit.document in answering for hit in found.hits),
+                answerable=bool(answering & readable),
+                gone=bool(answering) and not answering & readable,
+                question=wording,
+                # The words that are kept, so that the same questions are folded alike when they are asked again.
+                group=min(answering, default=wording),
             )
         )
         progress(len(observations))

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.answer import Answer, RetrievalRequest
-from gateway.calibrate import Failure, Golden, Questions, Replay
+from gateway.calibrate import Failure, Golden, Kept, Questions, Replay, observe
 from gateway.confidence import FEATURES, Audience
 from gateway.identity import Identity
-from gateway.lookup import Lookup
+from gateway.lookup import Lookup, Opened
 from gateway.reader import Reader
 from gateway.retrieval import Retrieval
 from gateway.schemas import render_answer
@@ -229,6 +229,18 @@ def test_questions_given_meanwhile_are_not_lost_to_those_asked_again(house: Hous
     with database.writing() as session:
         settle(session)
     assert house.model()["id"] == house.basis().calibration == "other"
+
+
+def test_the_same_questions_are_folded_alike_when_they_are_asked_again_as_they_were_redacted(house: House) -> None:
+    lookup, bench = house.lookup(), house.bench
+    asked = [Kept(query=f"Who told zed{number}@example.org of it?", documents=()) for number in range(5)]
+    with bench.database.reading() as session:
+        searched = lookup.open(session, bench.registered(handbook.source()), STAFF, PURPOSE, bench.clock())
+    assert isinstance(searched, Opened)
+    first = observe(lookup, bench.database, searched, asked, progress=lambda _: None)
+    kept = [replace(one, query=seen.question) for one, seen in zip(asked, first, strict=True)]
+    assert kept != asked
+    assert observe(lookup, bench.database, searched, kept, progress=lambda _: None) == first
 
 
 def test_what_is_kept_of_the_questions_names_nothing(house: House) -> None:
