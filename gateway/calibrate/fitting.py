@@ -122,6 +122,17 @@ def observe(
     return tuple(observations)
 
 
+def check_labels(questions: Sequence[Kept]) -> None:
+    """Return if these questions may be enough, which their labels alone can tell before they are asked.
+
+    Raises:
+        RefusedError: they are too few, or too few have an answer.
+    """
+    answerable = sum(bool(question.documents) for question in questions)
+    # How many of those do not get their answer is not known yet: it may be all of them.
+    _check_enough(len(questions), answerable, len(questions), "with a document that answers it")
+
+
 def fit(
     observations: Sequence[Observation],
     binding: Binding,
@@ -141,7 +152,7 @@ def fit(
     """
     rows = np.array([observation.features for observation in observations], dtype=np.float64)
     sufficient = np.array([observation.sufficient for observation in observations], dtype=bool)
-    _check_enough(len(sufficient), int(sufficient.sum()))
+    _check_enough(len(sufficient), int(sufficient.sum()), int((~sufficient).sum()), "answered by what is returned")
     # A question stays on its side when others are added: none that was fitted on ever certifies. Each is drawn by
     # itself, for that is what the certificate counts: of few documents, all those of one would fall on one side.
     draws = np.array([_draw(alike(observation.question)) for observation in observations])
@@ -326,15 +337,15 @@ def _threshold(predicted: Column, sufficient: Flags, max_risk: float) -> float |
     return float(enough.min()) if len(enough) else None
 
 
-def _check_enough(total: int, sufficient: int) -> None:
-    if total >= FEWEST and sufficient in (0, total):
+def _check_enough(total: int, sufficient: int, insufficient: int, how: str) -> None:
+    if total >= FEWEST and 0 in (sufficient, insufficient):
         raise RefusedError(
-            f"{total} questions, {sufficient} of them answered by what is returned, are all of one kind.",
+            f"{total} questions, {sufficient} of them {how}, are all of one kind.",
             mend="Give questions that the source answers, and questions that it does not, with an empty list.",
         )
-    if total < FEWEST or min(sufficient, total - sufficient) < FEWEST_OF_EACH:
+    if total < FEWEST or min(sufficient, insufficient) < FEWEST_OF_EACH:
         raise RefusedError(
-            f"{total} questions, {sufficient} of them answered by what is returned, are too few to fit a confidence.",
+            f"{total} questions, {sufficient} of them {how}, are too few to fit a confidence.",
             mend=f"Give at least {FEWEST} questions, at least {FEWEST_OF_EACH} answered and {FEWEST_OF_EACH} not; "
             f"{MIN_LABELS} make it calibrated, {CERTIFYING} can certify a threshold.",
         )

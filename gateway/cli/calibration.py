@@ -77,6 +77,7 @@ def calibrate(
             questions = _kept(opened, name, options=(group, purpose, region))
         else:
             questions = _given(opened, registered, golden, group, purpose, region)
+        fitting.check_labels(questions.asked)
         lookup = opened.lookup()
         with opened.database.reading() as session:
             searched = fitting.opened_for(lookup, session, catalog.require(session, name), questions, clock())

@@ -10,7 +10,9 @@ from gateway.calibrate import (
     FEWEST_OF_EACH,
     MIN_SERVED,
     Binding,
+    Kept,
     Observation,
+    check_labels,
     fit,
     linear_fit,
     probabilities,
@@ -19,7 +21,7 @@ from gateway.calibrate.fitting import BENDING, _threshold
 from gateway.confidence import FEATURES, MIN_LABELS, SCHEMA, STRAIGHT, Linear, Makers
 from indexer.labels import Labelled
 from policies.errors import RefusedError
-from policies.model import ConfidenceStatus, SourceName
+from policies.model import ConfidenceStatus, DocumentId, SourceName
 
 HR = SourceName("hr")
 MAKERS = Makers(embedder="e1", analyser="a1", splitter="s1", redactor="r1")
@@ -165,6 +167,23 @@ def test_too_few_labels_of_either_kind_are_refused(sufficient: int, total: int) 
     few = [replace(one, sufficient=number < sufficient) for number, one in enumerate(observations(total))]
     with pytest.raises(RefusedError, match=rf"{total} questions, {sufficient} of them"):
         fit(few, BINDING, START, calibration="c1")
+
+
+@pytest.mark.parametrize(("answerable", "total"), [(10, FEWEST - 1), (FEWEST_OF_EACH - 1, 60), (0, 100)])
+def test_too_few_questions_are_refused_before_they_are_asked(answerable: int, total: int) -> None:
+    with pytest.raises(RefusedError, match=rf"{total} questions, {answerable} of them with a document"):
+        check_labels(kept(answerable, total))
+
+
+@pytest.mark.parametrize(("answerable", "total"), [(FEWEST_OF_EACH, FEWEST), (60, 60)])
+def test_questions_that_may_be_enough_are_asked(answerable: int, total: int) -> None:
+    """Where all have an answer, some may not get it."""
+    check_labels(kept(answerable, total))
+
+
+def kept(answerable: int, total: int) -> list[Kept]:
+    named = (DocumentId("d1"),)
+    return [Kept(query=f"q{number}", documents=named if number < answerable else ()) for number in range(total)]
 
 
 def test_the_threshold_is_the_lowest_value_that_keeps_the_risk() -> None:
