@@ -1,6 +1,6 @@
 """One question to one source: decide class by class, open what is permitted, redact the question, search within."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -35,12 +35,38 @@ from policies.model import Access, Caller, ClassId, DocumentId, Node, Permit, Re
 
 Unseen: TypeAlias = Callable[[Session, Database, SourceName], frozenset[DocumentId] | None]
 _MAY_PASS = frozenset({"redaction_timeout", "timeout", "crashed", "out_of_memory"})
+_WHY: Mapping[str, tuple[str, str]] = {
+    "language_not_covered": (
+        "a part of it is in a language or script that is not read here",
+        "Put it in a language that the documents are in.",
+    ),
+    "redaction_not_covered": (
+        "what is installed here does not read the languages of a source",
+        "Give the request id to the operator: other words would not do.",
+    ),
+    "too_large": ("too much is found in it", "Shorten it."),
+}
+_OTHERWISE = ("redaction gives up on it", "Put it in other words, without lists of numbers.")
+"""What a caller is told of every other reason."""
 
 
 class QueryError(RequestError):
-    """The query cannot be redacted, so it is not looked up."""
+    """The query cannot be redacted, so it is not looked up. `reason` is the redactor's, `why` the same in words."""
 
     code = "query_not_redactable"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.why, mend = _WHY.get(reason, _OTHERWISE)
+        super().__init__(f"The query cannot be redacted: {self.why}.", mend=mend)
+
+
+class RedactionError(DependencyError):
+    """The query could not be redacted now, for a `reason` that may pass: time, or the process that redacts."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("The query could not be redacted now.", mend="Retry later.")
+        self.reason = reason
 
 
 class UnavailableError(DependencyError):
@@ -157,23 +183,28 @@ class Lookup:
         return Opened(source=source, generation=generation, permits=granted, hidden=hidden, visible=visible)
 
     def look(self, opened: Opened, question: Question, *, k: int) -> Found:
-        """Search one source within its permits. The question is redacted as the documents were.
+        """Search one source within its permits. The question is redacted as the documents were. Raises as `word`."""
+        self.word(opened, question)
+        return self.find(opened, question, k=k)
+
+    def word(self, opened: Opened, question: Question) -> None:
+        """Redact the question as the documents of a source were, which gives it its wording there.
 
         Raises:
             QueryError: the question is such that it cannot be redacted.
-            DependencyError: the process that redacts was lost or too slow.
+            RedactionError: the process that redacts was lost or too slow.
+            DependencyError: that process does not start.
         """
         rules, key = self._rules(opened.source), self._pseudonym_key(opened.source.name)
         try:
             redacted = self.redactor.redact([question.text], key=key, rules=rules)
         except QuarantineError as error:
-            if error.reason in _MAY_PASS:
-                raise DependencyError("The query could not be redacted now.", mend="Retry later.") from error
-            raise QueryError(
-                "The query cannot be redacted.", mend="Put it in other words, without lists of numbers."
-            ) from error
-        (wording,) = redacted.texts
-        question.wordings[opened.source.name] = wording
+            raise (RedactionError if error.reason in _MAY_PASS else QueryError)(error.reason) from error
+        (question.wordings[opened.source.name],) = redacted.texts
+
+    def find(self, opened: Opened, question: Question, *, k: int) -> Found:
+        """Search one source within its permits for a question that has its wording there."""
+        wording = question.wordings[opened.source.name]
         # The languages that the index was made with; those of the manifest may be newer.
         languages = opened.generation.inventory.languages
         query = Query(

@@ -28,6 +28,7 @@ from gateway.calibrate.replay import (
     put_in_force,
     save,
 )
+from gateway.calibrate.wording import UnaskableError, kept_question
 from gateway.confidence import Audience, Certificate
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Questions",
     "Replay",
     "Saved",
+    "UnaskableError",
     "binding_of",
     "certify",
     "changed_meanwhile",
@@ -55,6 +57,7 @@ __all__ = [
     "fit",
     "is_sound",
     "keep",
+    "kept_question",
     "linear_fit",
     "observe",
     "opened_for",

@@ -17,8 +17,9 @@ from gateway.calibrate import figures, logistic
 from gateway.calibrate.certify import certify, labels_needed, place
 from gateway.calibrate.figures import Column, Flags
 from gateway.calibrate.golden import Kept, alike
+from gateway.calibrate.wording import kept_question, worded
 from gateway.confidence import MIN_LABELS, SCHEMA, SIGNS, STRAIGHT, Linear, Makers, Model, Point
-from gateway.lookup import Lookup, Opened, Question
+from gateway.lookup import Lookup, Opened
 from indexer.database import Database
 from indexer.labels import Labelled
 from indexer.search import READ
@@ -92,16 +93,22 @@ def observe(
     questions: Sequence[Kept],
     *,
     progress: Callable[[int], None],
+    named: Callable[[int], str] = kept_question,
 ) -> tuple[Observation, ...]:
     """What each question gives within what `opened` permits. `progress` is told how many are done.
 
-    A question whose documents this caller may not see has no answer for this caller.
+    A question whose documents this caller may not see has no answer for this caller. `named` says where a question
+    stands, by its 0-based place among `questions`.
+
+    Raises:
+        UnaskableError: some of them cannot be redacted. None was looked up.
+        DependencyError: one of them could not be redacted now. None was looked up.
     """
     observations: list[Observation] = []
     readable = opened.readable()
-    for question in questions:
-        asked = Question(text=question.query)
-        found = lookup.look(opened, asked, k=READ)
+    every = worded(lookup, opened, [question.query for question in questions], named=named, progress=progress)
+    for question, asked in zip(questions, every, strict=True):
+        found = lookup.find(opened, asked, k=READ)
         wording = asked.wordings[opened.source.name]
         answering = frozenset(question.documents)
         # A session each: a purge must not wait for the last of them.

@@ -18,8 +18,9 @@ from sqlmodel import Session
 
 from gateway.calibrate.fitting import Binding, fit, observe
 from gateway.calibrate.golden import SCOPES_KEPT, Questions
+from gateway.calibrate.wording import UnaskableError
 from gateway.confidence import Audience, Makers, Model, loaded, shipped
-from gateway.lookup import Lookup, Opened, QueryError, Unseen
+from gateway.lookup import Lookup, Opened, Unseen
 from indexer import calibrations, catalog, labels, serving
 from indexer.asked import kept_from
 from indexer.calibrations import Again, Basis, Stored
@@ -372,7 +373,7 @@ _WHY: Mapping[type[Exception], Failure] = {
     _OverBudgetError: Failure.OVER_BUDGET,
     _NothingVisibleError: Failure.NOTHING_VISIBLE,
     _UnsoundError: Failure.UNSOUND,
-    QueryError: Failure.NOT_ASKED,
+    UnaskableError: Failure.NOT_ASKED,
     ConflictError: Failure.NOT_ASKED,
     RefusedError: Failure.TOO_FEW,
 }

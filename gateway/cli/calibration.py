@@ -73,10 +73,11 @@ def calibrate(
         with opened.database.reading() as session:
             registered = catalog.require(session, SourceName(source))
         name = registered.name
+        named: Callable[[int], str] = fitting.kept_question
         if golden is None:
             questions = _kept(opened, name, options=(group, purpose, region))
         else:
-            questions = _given(opened, registered, golden, group, purpose, region)
+            questions, named = _given(opened, registered, golden, group, purpose, region)
         fitting.check_labels(questions.asked)
         lookup = opened.lookup()
         with opened.database.reading() as session:
@@ -86,7 +87,9 @@ def calibrate(
             feedback = fitting.feedback_on(session, searched, questions, now=clock())
         try:
             with _progress(len(questions.asked)) as progress:
-                observations = fitting.observe(lookup, opened.database, searched, questions.asked, progress=progress)
+                observations = fitting.observe(
+                    lookup, opened.database, searched, questions.asked, progress=progress, named=named
+                )
         except UnavailableError as error:
             raise fitting.changed_meanwhile(name) from error
         binding = fitting.binding_of(searched, questions, lookup.makers(searched.source))
@@ -114,8 +117,8 @@ def _given(
     group: list[str] | None,
     purpose: str | None,
     region: str | None,
-) -> "Questions":
-    """The questions of a file, for the caller that the options describe."""
+) -> "tuple[Questions, Callable[[int], str]]":
+    """The questions of a file, for the caller that the options describe, and where each of them stands."""
     from gateway import calibrate as fitting
     from indexer import calibrations
     from policies.errors import IntegrityError
@@ -134,15 +137,19 @@ def _given(
         region=region or opened.node.process_region or "",
         asked=fitting.keep(keyring, name, golden),
     )
+
+    def named(number: int) -> str:
+        return f"{path}:{golden[number].line}"
+
     if basis is None or basis.golden is None:
-        return made
+        return made, named
     try:
         before = fitting.Questions.unseal(keyring, name, basis.golden)
     except IntegrityError:
-        return made
+        return made, named
     # What people said of what the same caller saw before holds for other golden questions too.
     same = (before.groups, before.purpose, before.region) == (made.groups, made.purpose, made.region)
-    return replace(made, scopes=before.scopes + scopes) if same else made
+    return replace(made, scopes=before.scopes + scopes) if same else made, named
 
 
 def _kept(opened: "Installation", name: SourceName, *, options: tuple[object, ...]) -> "Questions":

@@ -425,6 +425,24 @@ def test_a_question_that_cannot_be_redacted_is_not_searched(bench: Bench, reason
     assert (len(bench.audit()), bench.stages.counting.queries) == (records, queries)
 
 
+@pytest.mark.parametrize(
+    ("reason", "mend"),
+    [
+        ("language_not_covered", "Put it in a language that the documents are in."),
+        ("redaction_not_covered", "Give the request id to the operator: other words would not do."),
+        ("too_large", "Shorten it."),
+        ("recogniser_failed", "Put it in other words, without lists of numbers."),
+    ],
+)
+def test_who_asks_what_cannot_be_redacted_is_told_what_would_do(bench: Bench, reason: str, mend: str) -> None:
+    bench.stages.detector.broken = QuarantineError("NEEDLE.", reason=reason, stage="redact", mend="NEEDLE.")
+    with pytest.raises(QueryError) as caught:
+        ask(bench, STAFF)
+    assert caught.value.mend == mend
+    assert "NEEDLE" not in str(caught.value)
+    assert REQUEST.query not in str(caught.value)
+
+
 def test_the_record_of_an_answer_names_what_was_shown_and_no_words(bench: Bench) -> None:
     answer = ask(bench, who("staff", agent=BOT, credential="key:k1"), replace(REQUEST, conversation="c-9"))
     record = bench.audit()[-1]

@@ -132,10 +132,14 @@ class FakeParser(Sandbox):
 
 
 class FakeDetector:
-    """Finds addresses of people called zed. `broken` is raised in place of an answer."""
+    """Finds addresses of people called zed. `broken` is raised in place of an answer.
+
+    A text in `refused` is refused for the reason that it has there.
+    """
 
     def __init__(self) -> None:
         self.broken: QuarantineError | None = None
+        self.refused: dict[str, str] = {}
 
     def call(self, header: Mapping[str, JSON], body: bytes, *, timeout_s: float) -> dict[str, JSON]:
         assert body == b""
@@ -144,6 +148,8 @@ class FakeDetector:
             raise self.broken
         texts = header["texts"]
         assert isinstance(texts, list)
+        for reason in (self.refused[str(text)] for text in texts if text in self.refused):
+            raise QuarantineError("It cannot be redacted.", reason=reason, stage="redact", mend="Split it.")
         spans: list[JSON] = [
             [[match.start(), match.end(), "EMAIL_ADDRESS"] for match in ADDRESSES.finditer(str(text))] for text in texts
         ]

@@ -159,6 +159,25 @@ def test_golden_questions_about_documents_that_are_not_there_are_refused(settled
     assert "'soup.md'" in done.err
 
 
+def test_a_golden_question_in_a_language_that_is_not_read_is_refused_by_its_line(
+    settled: Penstock, tmp_path: Path
+) -> None:
+    queries = [f"Where do visitors park car {number}?" for number in range(20)]
+    queries.insert(2, "Сколько дней отпуска положено сотрудникам в году?")
+    named = {name: ["parking.md"] for name in queries[:8]}
+    lines = [{"source": "notes", "query": query, "documents": named.get(query, [])} for query in queries]
+    golden = tmp_path / "golden.jsonl"
+    golden.write_text("\n".join(map(json.dumps, lines)), "utf-8")
+    done = settled.run("calibrate", "notes", golden, "--group", "staff")
+    assert done.code == REFUSED
+    assert f"1 of 21 questions cannot be redacted: {golden}:3 (a part of it is in a language" in done.err
+    golden.write_text("\n".join(map(json.dumps, lines[3:])), "utf-8")
+    done = settled.run("calibrate", "notes", golden, "--group", "staff")
+    assert done.code == REFUSED
+    assert "18 questions, 5 of them with a document that answers it, are too few" in done.err
+    assert "Asking" not in done.err
+
+
 def test_a_source_that_is_not_active_is_not_synced(penstock: Penstock) -> None:
     text = penstock.manifest.read_text("utf-8")
     penstock.manifest.write_text(text.replace("state: active", "state: suspended"), "utf-8")

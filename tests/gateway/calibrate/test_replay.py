@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.answer import Answer, RetrievalRequest
-from gateway.calibrate import Failure, Golden, Kept, Questions, Replay, observe
+from gateway.calibrate import Failure, Golden, Kept, Questions, Replay, UnaskableError, observe
 from gateway.confidence import FEATURES, Audience
 from gateway.identity import Identity
 from gateway.lookup import Lookup, Opened
@@ -20,7 +20,7 @@ from gateway.schemas import render_answer
 from gateway.tokens import Tokens
 from indexer import calibrations, erase
 from indexer.calibrations import Basis
-from policies.errors import ConflictError
+from policies.errors import ConflictError, DependencyError
 from policies.model import Access, Action, Agent, Caller, ConfidenceStatus, SourceName, Verdict
 from policies.purge import ErasureRequest
 from tests import catalogs
@@ -229,6 +229,32 @@ def test_questions_given_meanwhile_are_not_lost_to_those_asked_again(house: Hous
     with database.writing() as session:
         settle(session)
     assert house.model()["id"] == house.basis().calibration == "other"
+
+
+def test_what_cannot_be_redacted_is_told_of_by_its_place_before_anything_is_asked(house: House) -> None:
+    detector, counting = house.bench.stages.detector, house.bench.stages.counting
+    for number, reason in enumerate(["language_not_covered"] * 7 + ["recogniser_failed"]):
+        detector.refused[f"What is the {word(number)} of {word(number + 100)}?"] = reason
+    before = house.model(), counting.queries
+    with pytest.raises(UnaskableError) as caught:
+        house.calibrate(calibration="second")
+    first = ", ".join(f"kept question {number}" for number in range(1, 6))
+    assert f"8 of 84 questions cannot be redacted: {first} and 2 more (a part of it is in a" in caught.value.message
+    assert "; kept question 8 (" in caught.value.message
+    assert "other_languages: patterns" in caught.value.mend
+    assert (house.model(), counting.queries) == before
+
+
+def test_a_question_that_could_not_be_redacted_now_is_named_too(house: House) -> None:
+    house.bench.stages.detector.refused[next(iter(QUESTIONS))] = "redaction_timeout"
+    with pytest.raises(DependencyError, match=r"kept question 1: .* \(redaction_timeout\)"):
+        house.calibrate(calibration="second")
+
+
+def test_kept_questions_that_cannot_be_redacted_any_more_are_tried_again(house: House) -> None:
+    house.bench.stages.detector.refused[next(iter(QUESTIONS))] = "language_not_covered"
+    house.sync(dict(itertools.islice(FILES.items(), 36)))
+    assert house.basis().failed == Failure.NOT_ASKED.value
 
 
 def test_the_same_questions_are_folded_alike_when_they_are_asked_again_as_they_were_redacted(house: House) -> None:
