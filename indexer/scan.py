@@ -2,14 +2,14 @@
 
 import errno
 import os
+import re
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from indexer.forms import FORMS, Finder
 from indexer.inflate import Findings, Search
@@ -19,14 +19,21 @@ ENCODINGS = (*FORMS, "and all of this inside zlib, gzip and ZIP streams and insi
 _CHUNK_BYTES = 2**20
 """Chosen: larger ones do not stay in the cache."""
 _READ_APART = """
-import sys
+import signal, sys
+# A service manager that stops the parent asks this process too: the parent decides when it is done.
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+count = 0
 try:
     with open(sys.argv[1], "rb", 0) as file:
         while chunk := file.read(2**20):
-            sys.stdout.buffer.write(chunk)
+            count += sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+    sys.stderr.write(f"read {count}")
 except OSError as error:
-    sys.exit(error.errno)
+    sys.stderr.write(f"errno {error.errno}")
 """
+_ERRNO = re.compile(r"errno (\d+)")
 _ROUNDS = 10
 """Chosen: as often the folder is looked through again because something in it went away, or was renamed."""
 
@@ -95,45 +102,62 @@ def _all_there(folder: Path, finder: Finder, files: dict[Path, _File]) -> bool:
     for path in _paths(folder, note):
         if path not in files:
             try:
-                if stat.S_ISREG(path.lstat().st_mode):
-                    files[path] = _read(path, finder)
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode):
+                    files[path] = _read(path, finder, links=status.st_nlink)
             except FileNotFoundError as error:
                 note(error)
     return not gone
 
 
-def _read(path: Path, finder: Finder) -> _File:
+def _read(path: Path, finder: Finder, *, links: int) -> _File:
     bytes_read, findings = 0, Findings()
     search = Search(finder, findings)
-    with _opened(path) as file:
-        while chunk := file.read(_CHUNK_BYTES):
+    # A database may have a second name.
+    with closing(_chunks_apart(path) if links > 1 or path.suffix.startswith(".db") else _chunks(path)) as chunks:
+        for chunk in chunks:
             bytes_read += len(chunk)
             search.feed(chunk)
     search.close()
     return _File(bytes_read=bytes_read, findings=findings)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """The file, to be read once to its end; one of an SQLite database is read by another process.
+def _chunks(path: Path) -> Generator[bytes]:
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _chunks_apart(path: Path) -> Generator[bytes]:
+    """What is in a file of an SQLite database, read by another process, which says at its end how much that was.
 
     Whoever closes a file gives up all of the process's locks on it, those of SQLite's connections too, which then write
     beside others and delete a log that others write to (sqlite.org/howtocorrupt.html, 2.2).
     """
-    if not path.suffix.startswith(".db"):
-        with path.open("rb", buffering=0) as file:
-            yield file
-        return
     command = [sys.executable, "-I", "-S", "-c", _READ_APART, str(path)]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as apart:
-        if apart.stdout is None:
+    try:
+        apart = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        # As itself it would say that the file is not there.
+        raise OSError(errno.EIO, f"No process can be started to read it ({error.strerror})", str(path)) from error
+    count = 0
+    with apart:
+        if apart.stdout is None or apart.stderr is None:
             raise AssertionError
-        yield apart.stdout
-    if apart.returncode:
-        number = apart.returncode if apart.returncode > 0 else errno.EIO
-        raise OSError(number, os.strerror(number), str(path))
+        while chunk := apart.stdout.read(_CHUNK_BYTES):
+            count += len(chunk)
+            yield chunk
+        said = apart.stderr.read().decode("ascii", "replace")
+    if failed := _ERRNO.fullmatch(said):
+        raise OSError(int(failed[1]), os.strerror(int(failed[1])), str(path))
+    if said != f"read {count}":
+        raise OSError(errno.EIO, "The process that reads it did not come to its end", str(path))
 
 
 def _paths(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[Path]:

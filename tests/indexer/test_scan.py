@@ -152,7 +152,7 @@ def test_a_file_that_goes_elsewhere_while_others_are_read_is_read_there(
 def test_a_file_that_cannot_be_read_stops_the_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(NEEDLE)
 
-    def refuse(path: Path, _: Finder) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
         raise PermissionError(13, "no", str(path))
 
     monkeypatch.setattr(module, "_read", refuse)
@@ -169,7 +169,12 @@ def test_a_database_that_goes_away_while_others_are_read_does_not_stop_the_scan(
     assert scan(tmp_path, [NEEDLE]).found == {"a": {NEEDLE}, "catalog.db": {NEEDLE}}
 
 
-@pytest.mark.parametrize("code", ["import sys; sys.exit(13)", "import os; os.abort()"])
+READ_HALF = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read()[1:]); sys.stderr.write('read 24')"
+
+
+@pytest.mark.parametrize(
+    "code", ["", READ_HALF, "raise MemoryError", "import os; os.abort()", "import sys; sys.stderr.write('errno 13')"]
+)
 def test_a_database_that_cannot_be_read_stops_the_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
@@ -179,11 +184,26 @@ def test_a_database_that_cannot_be_read_stops_the_scan(
         scan(tmp_path, [NEEDLE])
 
 
-def test_a_database_stays_locked_while_it_is_looked_through_and_its_log_stays_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("interpreter", ["/nowhere/python", "/bin/true"])
+def test_without_an_interpreter_no_database_counts_as_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
+) -> None:
+    (tmp_path / "catalog.db").write_bytes(NEEDLE)
+    monkeypatch.setattr(sys, "executable", interpreter)
+    with pytest.raises(OSError, match=r"process .*catalog\.db"):
+        scan(tmp_path, [NEEDLE])
+
+
+@pytest.mark.parametrize("second_name", ["", "catalog.bak"])
+def test_a_database_stays_locked_while_it_is_looked_through_and_its_log_stays_there(
+    tmp_path: Path, second_name: str
+) -> None:
     path = tmp_path / "catalog.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as held:
         held.execute("PRAGMA journal_mode=WAL")
         held.execute("CREATE TABLE kept (value)")
+        if second_name:
+            (tmp_path / second_name).hardlink_to(path)
         held.execute("BEGIN IMMEDIATE")
         held.execute("INSERT INTO kept VALUES (?)", [NEEDLE])
         scan(tmp_path, [NEEDLE])
@@ -211,7 +231,7 @@ def by_another_process(path: Path, statement: str) -> str:
 def test_files_that_keep_going_away_stop_the_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(NEEDLE)
 
-    def lose(path: Path, _: Finder) -> None:
+    def lose(path: Path, *_: object, **__: object) -> None:
         path.unlink()
         path.with_name(f"{path.name}a").write_bytes(NEEDLE)
         raise FileNotFoundError(2, "gone", str(path))
