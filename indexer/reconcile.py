@@ -100,11 +100,14 @@ def repair(workshop: Workshop, findings: Sequence[Finding], *, actor: str) -> No
         ConflictError: a sync or a purge is at work.
     """
     with workshop.database.reading() as session:
-        registered = {source.name: source for source in catalog.registrations(session)}
+        names = [source.name for source in catalog.registrations(session)]
     with ExitStack() as writers:
         # All of them, because a key that a sync has just made is not yet named by the catalog.
-        for name in registered:
+        for name in names:
             workshop = writers.enter_context(workshop.holding(name))
+        with workshop.database.reading() as session:
+            # As they are now: another manifest may have been put in force before they were held.
+            registered = {name: catalog.require(session, name) for name in names}
         wanted = {finding.source for finding in findings if finding.fault in REPAIRABLE}
         for source in (registered[name] for name in registered if name in wanted):
             workshop.rebuild(parse(source.manifest, path=str(source.manifest_path)), actor=actor)

@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ from sqlalchemy import text as sql
 from indexer import catalog, protect
 from indexer.generation import MANIFEST
 from indexer.reconcile import REPAIRABLE, Fault, Finding, repair, verify
+from indexer.workshop import Workshop
 from policies.errors import ConflictError
 from policies.manifest import Source
-from policies.model import SourceName
+from policies.model import Action, SourceName
 from policies.orders import OrderKind
 from tests import catalogs
 from tests.indexer.workbench import ACTOR, NOW, Bench, text
@@ -289,3 +291,20 @@ def test_repair_waits_for_nobody(bench: Bench, source: Source) -> None:
     bench.keyring.new_document_key(handbook.source().name)
     with bench.database.exclusive(source.name), pytest.raises(ConflictError):
         repair(bench.workshop, verify(bench.workshop), actor=ACTOR)
+
+
+def test_repair_rebuilds_under_the_manifest_that_is_in_force_by_then(
+    bench: Bench, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged_index(bench, source)
+    findings, holding = verify(bench.workshop), Workshop.holding
+
+    def late(workshop: Workshop, name: str) -> AbstractContextManager[Workshop]:
+        monkeypatch.undo()
+        bench.apply(("period: P2Y", "period: P3Y"))
+        return holding(workshop, name)
+
+    monkeypatch.setattr(Workshop, "holding", late)
+    repair(bench.workshop, findings, actor=ACTOR)
+    published = [record for record in bench.audit() if record.action == Action.GENERATION_PUBLISHED][-1]
+    assert published.policy_hash == bench.registered(source).policy_hash != source.policy_hash
