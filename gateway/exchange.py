@@ -213,7 +213,10 @@ def _body(response: http.client.HTTPResponse) -> bytes:
 
 
 class Connection(http.client.HTTPConnection):
-    """A connection that ends at the deadline, an instant of `time.monotonic`, however slowly the bytes come."""
+    """A connection that ends at the deadline, an instant of `time.monotonic`, however slowly the bytes come.
+
+    Looking the host's name up takes as long as the resolver allows.
+    """
 
     def __init__(self, where: Address, deadline: float) -> None:
         super().__init__(where.host, where.port)
@@ -224,11 +227,12 @@ class Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         """Connect to the first address of the host that answers."""
         last: OSError = ConnectionRefusedError()
-        for *_, found in socket.getaddrinfo(self._where.host, self._where.port, type=socket.SOCK_STREAM):
+        addresses = socket.getaddrinfo(self._where.host, self._where.port, type=socket.SOCK_STREAM)
+        for tried, (*_, found) in enumerate(addresses):
+            # One that swallows what is sent leaves the others their share of the time.
+            share_s = _left_s(self._deadline) / (len(addresses) - tried)
             try:
-                raw = socket.create_connection((str(found[0]), self._where.port), timeout=_left_s(self._deadline))
-            except TimeoutError:
-                raise
+                raw = socket.create_connection((str(found[0]), self._where.port), timeout=share_s)
             except OSError as error:
                 last = error
                 continue

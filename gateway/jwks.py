@@ -27,7 +27,7 @@ STALE_AFTER = timedelta(hours=24)
 RETRY_AFTER = timedelta(seconds=30)
 """Chosen: the least time between two fetches, so that tokens with invented key ids cannot flood an issuer."""
 FETCH_TIMEOUT_S = 5.0
-"""Chosen: for a whole fetch, and for whoever waits for another's."""
+"""Chosen: for a whole fetch from when the host's name was looked up, and for whoever waits for another's."""
 MAX_KEY_SET_BYTES = 256 * 1024
 MIN_RSA_BITS = 2048
 

@@ -243,16 +243,18 @@ def issuer(folder: Path, said: bytes, *, pause_s: float = 0.0) -> Iterator[tuple
     heard: list[bytes] = []
 
     def answer() -> None:
-        connection, _ = listener.accept()
-        with suppress(OSError), tls.wrap_socket(connection, server_side=True) as secured:  # the client went away
-            heard.append(secured.recv(65_536))
-            for place in range(len(said)):
-                secured.sendall(said[place : place + 1])
-                time.sleep(pause_s)
+        with suppress(OSError):  # the client went away, or never came
+            connection, _ = listener.accept()
+            with tls.wrap_socket(connection, server_side=True) as secured:
+                heard.append(secured.recv(65_536))
+                for place in range(len(said)):
+                    secured.sendall(said[place : place + 1])
+                    time.sleep(pause_s)
 
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(certificate))
-        thread = threading.Thread(target=answer)
+        listener.settimeout(60)
+        thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         yield HttpsAddress(f"https://localhost:{listener.getsockname()[1]}/jwks?v=2"), heard
         thread.join(20)
@@ -279,3 +281,25 @@ def test_the_time_is_for_the_whole_key_set_however_slowly_it_comes(
     monkeypatch.setattr(jwks, "FETCH_TIMEOUT_S", 0.5)
     with issuer(tmp_path, said, pause_s=0.02) as (address, _), pytest.raises(TimeoutError):
         fetch_https(address)
+
+
+def test_an_address_that_swallows_everything_leaves_the_next_its_share_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    def swallowing(address: tuple[str, int], timeout: float) -> socket.socket:
+        waited.append(timeout)
+        if address[0] == "192.0.2.1":
+            raise TimeoutError
+        connection = socket.socket()
+        connection.settimeout(timeout)
+        connection.connect(address)
+        return connection
+
+    both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (name, 0)) for name in ("192.0.2.1", "127.0.0.1")]
+    with issuer(tmp_path, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(FIRST), FIRST)) as (address, _):
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+        monkeypatch.setattr(socket, "create_connection", swallowing)
+        assert fetch_https(address) == FIRST
+    assert waited[0] == pytest.approx(jwks.FETCH_TIMEOUT_S / 2, abs=0.5)
