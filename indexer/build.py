@@ -9,11 +9,11 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,8 @@ FORGOTTEN_AT_ONCE = 200
 class Built:
     """A generation on the disk that does not serve yet.
 
-    `left_out` are documents whose key is gone, `changes` is the catalog's count of when it was read.
+    `left_out` are documents that cannot be in it (no key, a tombstone, no date to keep them from, made otherwise),
+    `changes` is the catalog's count of when it was read.
     """
 
     id: GenerationId
@@ -277,12 +278,16 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, onerror=_pass_over_gone)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _pass_over_gone(_: object, __: str, raised: tuple[type[BaseException], BaseException, TracebackType]) -> None:
     # What goes away meanwhile is being deleted by one that has taken over: this process is told when it writes.
-    with suppress(FileNotFoundError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    if not isinstance(raised[1], FileNotFoundError):
+        raise raised[1]
 
 
 def _settle(temporary: Path, final: Path) -> None:

@@ -253,8 +253,9 @@ def publish(session: Session, source: SourceName, generation: GenerationId, *, d
 
 def darken(session: Session, source: SourceName) -> None:
     """Have no generation serve a source until the next is published."""
-    values = {"generation": None, "generation_digest": None, "unpublished": True}
-    session.connection().execute(update(_SOURCE).where(_SOURCE.c.name == source).values(values))
+    connection, values = session.connection(), {"generation": None, "generation_digest": None}
+    connection.execute(update(_SOURCE).where(_SOURCE.c.name == source).values(values))
+    _mark_unpublished(connection, source)
 
 
 def counts(session: Session, source: SourceName) -> dict[str, int]:

@@ -1,4 +1,6 @@
+import errno
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -284,14 +286,23 @@ def test_folders_are_deleted_while_others_can_write_and_before_what_they_name_is
     assert all(names == {serving} for names in seen[1:])
 
 
-def test_what_another_process_deletes_meanwhile_is_no_fault(bench: Bench, source: Source) -> None:
+def test_what_another_process_deletes_meanwhile_is_no_fault(
+    bench: Bench, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = bench.home.generations(source.name)
     for name in ("stray", "other"):
         (folder / name).mkdir()
-    watched = Watched(bench)
-    watched.at_end = lambda: shutil.rmtree(folder / "stray", ignore_errors=True)
-    collect(watched, bench.keyring, source, folder)
-    watched.close()
+        for file in "abc":
+            (folder / name / file).touch()
+    unlink = os.unlink
+
+    def late(path: str, *, dir_fd: int | None = None) -> None:
+        unlink(path, dir_fd=dir_fd)
+        if path == "b":
+            raise FileNotFoundError(errno.ENOENT, "gone")
+
+    monkeypatch.setattr(os, "unlink", late)
+    collect(bench.database, bench.keyring, source, folder)
     assert folders(bench, source) == {bench.registered(source).generation}
 
 

@@ -140,6 +140,19 @@ def test_a_served_document_is_hidden_when_its_readers_change_or_it_is_no_longer_
     assert not catalog.require(session, HR).unpublished
 
 
+def test_readers_of_a_part_change_with_those_of_its_document_whatever_became_of_that(session: Session) -> None:
+    one = replace(document(1, "r1"), state=DocumentState.QUARANTINED)
+    part = replace(document(2, "r2"), parent=one.id)
+    for stored in (one, part):
+        catalog.store(session, stored, (), listing="job")
+    published(session)
+    before = catalog.require(session, HR).changes
+    catalog.amend(session, replace(one, access=BOARD))
+    assert catalog.documents(session, HR)[part.id].access == BOARD
+    assert serving.hidden(session, HR) == {part.id}
+    assert catalog.require(session, HR).changes > before
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -150,6 +163,7 @@ def test_a_served_document_is_hidden_when_its_readers_change_or_it_is_no_longer_
         lambda session, one: catalog.reassign(session, HR, {one.id: BOARD}),
         lambda session, one: catalog.remove(session, HR, [one.id]),
         lambda session, _: catalog.hide_all(session, HR),
+        lambda session, _: catalog.darken(session, HR),
     ],
 )
 def test_a_change_is_counted_even_between_two_publications(
