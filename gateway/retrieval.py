@@ -42,7 +42,7 @@ from policies.model import (
 
 ANCHOR_EVERY = 256
 """Chosen: no answer leaves with so many records of the audit behind the last signed head, so how many a cut end of it
-could hide."""
+could hide; behind that of a catalog that was put back, twice as many."""
 READINGS = 3
 """Chosen: how often an answer is made with a reader until nothing changed meanwhile."""
 

@@ -4,9 +4,10 @@ NumPy takes the header of each for a Python literal, and before 3.11.8 Python lo
 once: `SystemError: AST constructor recursion depth mismatch` (https://github.com/python/cpython/issues/106905).
 """
 
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +20,13 @@ def mapped(path: Path) -> NDArray[Any]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no such file, or holds objects.
+        EOFError, ValueError: it is no such file, or holds objects.
     """
     with _READING:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
 
 
-def unpacked(file: Path | IO[bytes]) -> dict[str, NDArray[Any]]:
-    """The arrays in an .npz file, by name.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it is no such file, or holds objects.
-    """
-    with _READING, np.load(file, allow_pickle=False) as arrays:
+def unpacked(content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays in the bytes of an .npz file, by name. Verify its checksum first: what is none raises anything."""
+    with _READING, np.load(BytesIO(content), allow_pickle=False) as arrays:
         return dict(arrays)

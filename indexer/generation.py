@@ -89,7 +89,7 @@ class Generation:
         try:
             self.vectors = Vectors(folder / "vectors.bin", inventory.blocks, dim=inventory.dim)
             self.lexicon = Lexicon(folder / "lexicon")
-            columns = unpacked(folder / "documents.npz")
+            columns = unpacked((folder / "documents.npz").read_bytes())
         except OSError as error:
             # Another process may have published the next generation and removed this one since it was verified.
             raise IntegrityError(

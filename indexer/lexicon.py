@@ -127,7 +127,7 @@ class Lexicon:
         """
         try:
             columns = [mapped(folder / f"{name}.npy") for name in _ARRAYS]
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError) as error:
             raise _damaged() from error
         self._terms, self._term_ends, self._posting_ends, self._rows, self._counts, self._lengths = columns
         if not (

@@ -22,7 +22,8 @@ class _Damage:
 
     of: tuple[GenerationId, str]
     until: float
-    error: IntegrityError
+    message: str
+    mend: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +74,12 @@ class Shelf:
     def _verified(self, source: SourceName, generation: GenerationId, digest: str) -> Generation:
         known = self._damaged.get(source)
         if known is not None and known.of == (generation, digest) and monotonic() < known.until:
-            raise IntegrityError(str(known.error), mend=known.error.mend)
+            raise IntegrityError(known.message, mend=known.mend)
         try:
             return Generation(generation, self.home.generation(source, generation), digest=digest)
         except IntegrityError as error:
-            self._damaged[source] = _Damage(of=(generation, digest), until=monotonic() + REMEMBERED_S, error=error)
+            if not isinstance(error.__cause__, OSError):  # which may pass
+                self._damaged[source] = _Damage(
+                    of=(generation, digest), until=monotonic() + REMEMBERED_S, message=str(error), mend=error.mend
+                )
             raise

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from io import BytesIO
 from secrets import token_bytes
 from zlib import crc32
 
@@ -139,7 +138,7 @@ def tagger() -> Tagger:
     content = files("indexer.ner").joinpath(WEIGHTS).read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise IntegrityError(f"{WEIGHTS} is not what was shipped.", mend="Install Penstock again.")
-    return Tagger(unpacked(BytesIO(content)))
+    return Tagger(unpacked(content))
 
 
 def _keys(numbers: Array) -> Array:

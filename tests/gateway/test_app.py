@@ -415,7 +415,7 @@ class WaitingGateway(FakeGateway):
 
     def _wait(self) -> None:
         self.entered.set()
-        self.lost_patience = not self.gate.wait(5)
+        self.lost_patience = not self.gate.wait(60)
 
     def failing(self) -> tuple[str, ...]:
         self._wait()
@@ -443,7 +443,7 @@ def test_an_index_holds_up_nobody_and_an_issuer_holds_up_no_key(
         assert gateway.entered.wait(60)
         response = client.get("/v1/sources", headers={"Authorization": f"Bearer {held_up}"})
         gateway.gate.set()
-        waiting.join(10)
+        waiting.join(60)
     assert response.status_code == 200
     assert not gateway.lost_patience
 
