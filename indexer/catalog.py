@@ -253,9 +253,7 @@ def publish(session: Session, source: SourceName, generation: GenerationId, *, d
 
 def darken(session: Session, source: SourceName) -> None:
     """Have no generation serve a source until the next is published."""
-    connection, values = session.connection(), {"generation": None, "generation_digest": None}
-    connection.execute(update(_SOURCE).where(_SOURCE.c.name == source).values(values))
-    _mark_unpublished(connection, source)
+    _mark_unpublished(session.connection(), source, generation=None, generation_digest=None)
 
 
 def counts(session: Session, source: SourceName) -> dict[str, int]:
@@ -301,6 +299,11 @@ def revision_of(row: Row[Any]) -> Revision:
     )
 
 
+def access_of(allow: str, deny: str, as_of: str | None) -> Access:
+    """The access rules that these columns of a row hold."""
+    return Access(allow=frozenset(json.loads(allow)), deny=frozenset(json.loads(deny)), as_of=_time(as_of))
+
+
 def _put(connection: Connection, document: Document, listing: str | None = None) -> None:
     """Write a document's row. One that is hidden stays hidden until a generation is published."""
     columns = [_DOCUMENT.c[name] for name in ("hidden", "state", "allow", "deny", "acl_as_of")]
@@ -343,9 +346,9 @@ def _class_of(allow: str | None, deny: str | None, acl_as_of: str | None) -> tup
     return allow, deny, acl_as_of is None
 
 
-def _mark_unpublished(connection: Connection, source: SourceName) -> None:
+def _mark_unpublished(connection: Connection, source: SourceName, **also: None) -> None:
     marked = update(_SOURCE).where(_SOURCE.c.name == source)
-    connection.execute(marked.values(unpublished=True, changes=_SOURCE.c.changes + 1))
+    connection.execute(marked.values(unpublished=True, changes=_SOURCE.c.changes + 1, **also))
 
 
 def _registration(row: Row[Any]) -> Registration:
@@ -366,15 +369,12 @@ def _registration(row: Row[Any]) -> Registration:
 
 def _document(row: Row[Any]) -> Document:
     values = row._mapping  # noqa: SLF001 - the public name of SQLAlchemy's row mapping
-    access = Access(
-        allow=frozenset(json.loads(row.allow)), deny=frozenset(json.loads(row.deny)), as_of=_time(row.acl_as_of)
-    )
     return Document(
         id=DocumentId(values[_DOCUMENT.c.id]),
         source=SourceName(row.source),
         state=DocumentState(row.state),
         stamp=row.stamp,
-        access=access,
+        access=access_of(row.allow, row.deny, row.acl_as_of),
         revision=revision_of(row),
         parent=DocumentId(row.parent) if row.parent else None,
         reason=row.reason,

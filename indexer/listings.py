@@ -1,14 +1,17 @@
 """What a listing of an origin, or an operator, says of documents that the catalog knows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from sqlalchemy import and_, bindparam, select, update
 from sqlmodel import Session, SQLModel
 
+from indexer import catalog
+from indexer.database import MAX_VARIABLES, batched
 from indexer.tables import DocumentRow, DocumentState, RevisionRow, SourceRow
-from policies.model import DocumentId, SourceName
+from policies.model import Access, DocumentId, SourceName
 
 _SOURCE, _DOCUMENT, _REVISION = (
     SQLModel.metadata.tables[str(row.__tablename__)] for row in (SourceRow, DocumentRow, RevisionRow)
@@ -58,6 +61,29 @@ def listed(session: Session, source: SourceName, *, cursor: bytes | None, at: da
     if at is not None:
         values["listed_at"] = at.isoformat()
     session.connection().execute(update(_SOURCE).where(_SOURCE.c.name == source).values(**values))
+
+
+def readers(
+    session: Session, source: SourceName, *, among: Collection[DocumentId] | None = None
+) -> dict[DocumentId, Access | None]:
+    """Who may read each document of a source but what came in another one, None if it is not indexed.
+
+    With `among`, of these alone: such documents of that source.
+    """
+    columns = [_DOCUMENT.c[name] for name in ("id", "state", "allow", "deny", "acl_as_of")]
+    kept = select(*columns).where(_DOCUMENT.c.state != DocumentState.REMOVED.value)
+    if among is None:
+        statements = [kept.where(_DOCUMENT.c.source == source, _DOCUMENT.c.parent.is_(None))]
+    else:
+        # By nothing else: asked for the source too, SQLite reads all of it to find ten.
+        statements = [kept.where(_DOCUMENT.c.id.in_(some)) for some in batched(among, MAX_VARIABLES)]
+    # Most documents share their rules with others.
+    access_of, indexed = cache(catalog.access_of), DocumentState.INDEXED.value
+    return {
+        DocumentId(document): access_of(allow, deny, as_of) if state == indexed else None
+        for statement in statements
+        for document, state, allow, deny, as_of in session.connection().execute(statement)
+    }
 
 
 def mirror(session: Session, source: SourceName, *, at: datetime | None) -> None:

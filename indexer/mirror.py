@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
+from typing import TypeGuard
 
 from connectors.base import Connector, Finished, Refused, SourceDocument, Upsert
 from indexer import catalog, joblog, listings
 from indexer.joblog import Job, JobState
 from indexer.run import Act, Run
 from indexer.sync import BATCH
-from indexer.tables import DocumentState
 from indexer.take import NOBODY, same_readers
 from indexer.workshop import Workshop, in_force
 from policies import ledger
@@ -56,6 +56,11 @@ class _Mirroring:
         workshop, source = self._workshop, self._source
         began = workshop.clock()
         told = self._told(began)
+        nobody = replace(NOBODY, as_of=began)
+        with workshop.database.reading() as session:
+            changes = catalog.require(session, source.name).changes
+            known = listings.readers(session, source.name)
+        otherwise = [document for document, access in known.items() if _differ(access, told.get(document, nobody))]
         with workshop.database.writing() as session:
             registered = in_force(session, source)
             now = workshop.clock()
@@ -63,16 +68,18 @@ class _Mirroring:
                 # A sync that began later has mirrored them meanwhile. (Behind the present: the clock was ahead.)
                 joblog.end(session, self._job.id, JobState.FINISHED, now=workshop.clock())
                 return
-            known = catalog.documents(session, source.name)
-            nobody = replace(NOBODY, as_of=began)
+            # All of them only if the catalog changed since: of many that takes time, and nobody can write meanwhile.
+            # These in any case: that a sync which began later confirmed the readers of one is not counted as a change.
+            if registered.changes == changes:
+                present = listings.readers(session, source.name, among=otherwise)
+            else:
+                present = known = listings.readers(session, source.name)
             changed = {
-                document.id: told.get(document.id, nobody)
-                for document in known.values()
-                if document.parent is None
-                and document.state is DocumentState.INDEXED
+                document: told.get(document, nobody)
+                for document, access in present.items()
+                if _differ(access, told.get(document, nobody))
                 # A sync that began later has been told of this one, and of others not yet.
-                and not (document.access.as_of and began < document.access.as_of <= now)
-                and not same_readers(document.access, told.get(document.id, nobody))
+                and not (access.as_of and began < access.as_of <= now)
             }
             listings.mirror(session, source.name, at=began)
             catalog.reassign(session, source.name, changed)
@@ -119,3 +126,8 @@ class _Mirroring:
                 mend="It is tried again at the next time of schedule.permissions. See that the origin is in order.",
             )
         return told
+
+
+def _differ(access: Access | None, told: Access) -> TypeGuard[Access]:
+    """Whether an indexed document has other readers than the origin told."""
+    return access is not None and not same_readers(access, told)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import Session
 
-from indexer import catalog, revisions, serving
+from indexer import catalog, listings, revisions, serving
 from indexer.catalog import Document, Revision, SealedPassage
 from indexer.database import Database
 from indexer.keyring import KeyId
@@ -151,6 +151,18 @@ def test_readers_of_a_part_change_with_those_of_its_document_whatever_became_of_
     assert catalog.documents(session, HR)[part.id].access == BOARD
     assert serving.hidden(session, HR) == {part.id}
     assert catalog.require(session, HR).changes > before
+
+
+def test_the_readers_of_a_source_are_those_of_its_own_whole_documents(session: Session) -> None:
+    one, board, held, gone = (document(number, f"r{number}") for number in range(1, 5))
+    board, held = replace(board, access=BOARD), replace(held, state=DocumentState.QUARANTINED)
+    part, other = replace(document(5, "r5"), parent=one.id), document(6, "r6", source=LEGAL)
+    for each in (one, board, held, gone, part, other):
+        catalog.store(session, each, (), listing="job")
+    catalog.remove(session, HR, [gone.id])
+    assert listings.readers(session, HR) == {one.id: STAFF, board.id: BOARD, held.id: None}
+    assert listings.readers(session, HR, among=[board.id, held.id, gone.id]) == {board.id: BOARD, held.id: None}
+    assert listings.readers(session, HR, among=[]) == {}
 
 
 @pytest.mark.parametrize(

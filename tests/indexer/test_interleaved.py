@@ -1,21 +1,24 @@
 """What one job changes while another is in the middle: permissions never widen, names never outlive a receipt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlmodel import Session
 
 from connectors.base import Cursor, Finished, Listing
-from indexer import erase, joblog, mirror
+from indexer import catalog, erase, joblog, mirror
 from indexer import sync as syncs
+from indexer.database import Database
 from indexer.joblog import Job, JobKind, JobState
 from indexer.run import StoppedError
 from policies.errors import AuditError, ConflictError, DependencyError, RefusedError
 from policies.manifest import Source
 from policies.model import Access
 from tests.indexer.test_sync import MIRRORED, handbook_files
-from tests.indexer.workbench import ACTOR, Bench, text
+from tests.indexer.workbench import ACTOR, Bench, text, with_database
 
 STAFF = Access(allow=frozenset({"group:staff"}), deny=frozenset())
 ANN = Access(allow=frozenset({"user:ann"}), deny=frozenset())
@@ -51,6 +54,31 @@ class Interrupted:
             if isinstance(change, Finished):
                 self._happens()
             yield change
+
+
+class Overtaken(Database):
+    """Where something happens once, just before somebody gets the write lock."""
+
+    def __init__(self, bench: Bench, happens: Callable[[], object]) -> None:
+        super().__init__(bench.place, [])
+        self._happens = [happens]
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        while self._happens:
+            self._happens.pop()()
+        with super().writing() as session:
+            yield session
+
+
+def overtaken(bench: Bench, source: Source, happens: Callable[[], object]) -> Job:
+    """Mirror the permissions, where something happens when they are told and compared, and not yet written."""
+    job = bench.ask(JobKind.PERMISSIONS, source)
+    database = Overtaken(bench, happens)
+    with mirror.opened(with_database(bench, database).workshop, source, bench.origin, job) as run:
+        run.finish()
+    database.close()
+    return bench.job(job.id)
 
 
 def narrow(bench: Bench) -> None:
@@ -100,6 +128,69 @@ def test_a_listing_during_a_mirroring_holds_against_what_was_told_before(bench: 
     told = Interrupted(bench, sync_lists)
     mirror_ends()
     assert readers(bench, source, "leave.md") == {"user:ann"}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_document_that_a_sync_takes_in_at_the_last_moment_gets_the_readers_that_were_told(
+    bench: Bench, source: Source, *, told: bool
+) -> None:
+    new = replace(text("New", "Something new."), access=STAFF)
+    bench.origin.files["new.md"] = new
+    sync = bench.ask(JobKind.SYNC, source)
+    with syncs.opened(bench.workshop, source, bench.origin, sync) as run:
+        units = run.prepare()
+        bench.clock.forward(MINUTE)
+        bench.origin.files["new.md"] = replace(new, access=ANN if told else None)
+        job = overtaken(bench, source, lambda: [run.do(unit) for unit in range(units)])
+        assert readers(bench, source, "new.md") == ({"user:ann"} if told else set())
+        assert bench.hidden(source) == {bench.id(source, "new.md")}
+        run.finish()
+    assert job.tally == {"changed": 1, "unchanged": 4}
+    assert readers(bench, source, "new.md") == ({"user:ann"} if told else set())
+
+
+def test_readers_that_were_written_at_the_last_moment_give_way_to_those_told_later(
+    bench: Bench, source: Source
+) -> None:
+    """When they were compared they were as they are told."""
+    listed_at = bench.clock.now
+    bench.clock.forward(MINUTE)
+    wider = replace(STAFF, allow=STAFF.allow | {"user:bob"}, as_of=listed_at)
+
+    def widen() -> None:
+        with bench.database.writing() as session:
+            catalog.reassign(session, source.name, {bench.id(source, "leave.md"): wider})
+
+    assert overtaken(bench, source, widen).tally["changed"] == 1
+    assert readers(bench, source, "leave.md") == {"group:staff"}
+
+
+def test_readers_that_a_later_listing_confirms_at_the_last_moment_stay(bench: Bench, source: Source) -> None:
+    """That they are the same and only younger is not counted as a change of the catalog."""
+    leave = bench.id(source, "leave.md")
+    bench.origin.files["leave.md"] = replace(bench.origin.files["leave.md"], access=ANN)
+    before = bench.registered(source).changes
+
+    def confirm() -> None:
+        bench.clock.forward(MINUTE)
+        with bench.database.writing() as session:
+            known = catalog.documents(session, source.name)[leave]
+            catalog.amend(session, replace(known, stamp="other", access=replace(known.access, as_of=bench.clock.now)))
+
+    assert overtaken(bench, source, confirm).tally["changed"] == 0
+    assert readers(bench, source, "leave.md") == {"group:staff"}
+    assert bench.registered(source).changes == before
+
+
+def test_a_document_that_goes_at_the_last_moment_is_not_given_readers(bench: Bench, source: Source) -> None:
+    narrow(bench)
+
+    def go() -> None:
+        with bench.database.writing() as session:
+            catalog.remove(session, source.name, [bench.id(source, "leave.md")])
+
+    assert overtaken(bench, source, go).tally == {"changed": 0, "unchanged": 2}
+    assert set(bench.documents(source)) == {bench.id(source, "board/plan.md"), bench.id(source, "pay.md")}
 
 
 def test_what_a_complete_listing_does_not_name_is_for_nobody_even_where_its_removal_is_held(

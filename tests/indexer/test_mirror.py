@@ -11,8 +11,9 @@ from indexer.reconcile import verify
 from policies.errors import DependencyError, RefusedError
 from policies.manifest import Source
 from policies.model import Access, Action
+from tests.indexer.test_build import Watched
 from tests.indexer.test_sync import MIRRORED, handbook_files
-from tests.indexer.workbench import ACTOR, NOW, Bench
+from tests.indexer.workbench import ACTOR, NOW, Bench, with_database
 
 STAFF = Access(allow=frozenset({"group:staff"}), deny=frozenset())
 ANN = Access(allow=frozenset({"user:ann"}), deny=frozenset())
@@ -55,6 +56,25 @@ def test_other_permissions_are_in_force_without_fetching_or_parsing(bench: Bench
     assert bench.registered(source).mirrored_at == NOW + timedelta(minutes=10)
     assert bench.hidden(source) == frozenset()
     assert verify(bench.workshop) == ()
+
+
+@pytest.mark.parametrize("changes", [0, 1])
+def test_only_what_changes_is_read_while_nobody_else_can_write(bench: Bench, source: Source, changes: int) -> None:
+    """All of many takes longer than anybody waits to write."""
+    for name in ["leave.md"][:changes]:
+        bench.origin.files[name] = replace(bench.origin.files[name], access=ANN)
+    job = bench.ask(JobKind.PERMISSIONS, source)
+    watched = Watched(bench)
+    transactions: list[list[str]] = []
+    watched.at_end = lambda: transactions.append(watched.asked.copy())
+    with mirror.opened(with_database(bench, watched).workshop, source, bench.origin, job) as run:
+        run.finish()
+    watched.close()
+    assert bench.job(job.id).tally == {"changed": changes, "unchanged": 3}
+    read = [asked for asked in transactions[0] if asked.startswith("SELECT") and "FROM document" in asked]
+    # Each by its id and by nothing else, or SQLite looks at all of the source.
+    assert [asked.partition("WHERE ")[2].count("document.id IN") for asked in read] == [1] * changes
+    assert not [asked for asked in read if "document.source =" in asked or "document.parent" in asked]
 
 
 def test_unchanged_permissions_make_the_mirror_younger_and_build_no_index(bench: Bench, source: Source) -> None:
