@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from indexer import apart
 from indexer import scan as module
+from indexer.apart import CHUNK_BYTES
 from indexer.forms import Finder
-from indexer.scan import _CHUNK_BYTES, ENCODINGS, scan
+from indexer.scan import ENCODINGS, scan
 
 NEEDLE = b"needle-in-the-haystack?>"
 NOISE = random.Random(3).randbytes(20_000)  # noqa: S311 - the same bytes each time, not a secret
@@ -36,9 +38,9 @@ def test_planted_needles_are_found_in_every_file_and_folder_and_only_there(tmp_p
 def test_a_needle_across_the_border_of_two_chunks_is_found(tmp_path: Path, before: int) -> None:
     path = tmp_path / "large.bin"
     with path.open("wb") as file:
-        file.seek(_CHUNK_BYTES - before)
+        file.seek(CHUNK_BYTES - before)
         file.write(NEEDLE)
-        file.seek(2 * _CHUNK_BYTES + 3)
+        file.seek(2 * CHUNK_BYTES + 3)
         file.write(b"x")
     assert scan(tmp_path, [NEEDLE, b"short-one"]).found == {"large.bin": {NEEDLE}}
 
@@ -81,7 +83,7 @@ def test_every_encoding_is_found_in_the_middle_of_a_file_and_in_its_last_bytes(t
 def test_every_encoding_is_found_across_the_border_of_two_chunks(tmp_path: Path, content: bytes) -> None:
     for before in {1, 2, 3, 4, 5, len(content) // 3, len(content) // 2, len(content) - 2, len(content) - 1}:
         with (tmp_path / f"{before}.bin").open("wb") as file:
-            file.seek(_CHUNK_BYTES - before)
+            file.seek(CHUNK_BYTES - before)
             file.write(content + NOISE)
     files = {path.name for path in tmp_path.iterdir()}
     assert scan(tmp_path, [NEEDLE]).found == {name: {NEEDLE} for name in files}
@@ -152,10 +154,10 @@ def test_a_file_that_goes_elsewhere_while_others_are_read_is_read_there(
 def test_a_file_that_cannot_be_read_stops_the_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(NEEDLE)
 
-    def refuse(path: Path, *_: object, **__: object) -> None:
+    def refuse(path: Path) -> None:
         raise PermissionError(13, "no", str(path))
 
-    monkeypatch.setattr(module, "_read", refuse)
+    monkeypatch.setattr(module, "_chunks", refuse)
     with pytest.raises(PermissionError):
         scan(tmp_path, [NEEDLE])
 
@@ -169,17 +171,16 @@ def test_a_database_that_goes_away_while_others_are_read_does_not_stop_the_scan(
     assert scan(tmp_path, [NEEDLE]).found == {"a": {NEEDLE}, "catalog.db": {NEEDLE}}
 
 
-READ_HALF = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read()[1:]); sys.stderr.write('read 24')"
+READ_HALF = "import sys; sys.stdin.readline(); sys.stdout.buffer.write(bytes([0, 0, 0, 24]) + b'half of it')"
+NO_ACCESS = "import sys; sys.stdin.readline(); sys.stdout.buffer.write(bytes([0, 0, 0, 0, 0, 0, 0, 13]))"
 
 
-@pytest.mark.parametrize(
-    "code", ["", READ_HALF, "raise MemoryError", "import os; os.abort()", "import sys; sys.stderr.write('errno 13')"]
-)
+@pytest.mark.parametrize("code", ["", READ_HALF, NO_ACCESS, "raise MemoryError", "import os; os.abort()"])
 def test_a_database_that_cannot_be_read_stops_the_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     (tmp_path / "catalog.db").write_bytes(NEEDLE)
-    monkeypatch.setattr(module, "_READ_APART", code)
+    monkeypatch.setattr(apart, "_PROGRAM", code)
     with pytest.raises(OSError, match=r"catalog\.db"):
         scan(tmp_path, [NEEDLE])
 
@@ -231,12 +232,12 @@ def by_another_process(path: Path, statement: str) -> str:
 def test_files_that_keep_going_away_stop_the_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(NEEDLE)
 
-    def lose(path: Path, *_: object, **__: object) -> None:
+    def lose(path: Path) -> None:
         path.unlink()
         path.with_name(f"{path.name}a").write_bytes(NEEDLE)
         raise FileNotFoundError(2, "gone", str(path))
 
-    monkeypatch.setattr(module, "_read", lose)
+    monkeypatch.setattr(module, "_chunks", lose)
     with pytest.raises(OSError, match="keep going away"):
         scan(tmp_path, [NEEDLE])
 
