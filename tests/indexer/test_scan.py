@@ -1,7 +1,9 @@
 import base64
 import gzip
+import os
 import random
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -193,6 +195,19 @@ def test_without_an_interpreter_no_database_counts_as_read(
     monkeypatch.setattr(sys, "executable", interpreter)
     with pytest.raises(OSError, match=r"process .*catalog\.db"):
         scan(tmp_path, [NEEDLE])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_stops_a_worker_does_not_stop_its_reader(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "catalog.db").write_bytes(NEEDLE)
+    with apart.Apart() as reader:
+        assert b"".join(reader.chunks(tmp_path / "catalog.db")) == NEEDLE
+        process = reader._process  # noqa: SLF001 - what a service manager would signal
+        assert process is not None
+        assert os.getsid(process.pid) == process.pid
+        process.send_signal(number)
+        assert b"".join(reader.chunks(tmp_path / "catalog.db")) == NEEDLE
+    assert process.returncode == 0
 
 
 @pytest.mark.parametrize("second_name", ["", "catalog.bak"])
